@@ -1,0 +1,106 @@
+"""A heatmap on a canvas that tells the value under the pointer, a finger or the arrow keys.
+
+Unlike an image element it needs no second request and never shows an empty frame between two updates, so it can
+follow a `LiveSlider`. The colours are those of `lrp_core.heatmap`, computed there and sent as pixels: what is on the
+screen equals what is downloaded.
+"""
+
+import base64
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import streamlit as st
+
+from lrp_core import heatmap
+
+_HERE = Path(__file__)
+_HTML = """
+<div class="map" role="application" tabindex="0" aria-roledescription="heatmap"
+     aria-label="Heatmap values: move with the arrow keys">
+  <canvas role="img"></canvas><div class="cell" hidden></div>
+</div>
+<div class="legend" hidden><canvas role="presentation"></canvas><span></span><span></span><span></span></div>
+<output class="reading"></output>
+"""
+_component = st.components.v2.component(
+    "heatmap_view",
+    html=_HTML,
+    css=_HERE.with_suffix(".css").read_text("utf-8"),
+    js=_HERE.with_suffix(".js").read_text("utf-8"),
+)
+
+
+def heatmap_view(
+    relevance: np.ndarray,
+    *,
+    key: str,
+    alt: str,
+    colours: str = "red-white-blue",
+    vmax: float | None = None,
+    tag: str | None = None,
+    underlay: np.ndarray | None = None,
+    opacity: float = 1.0,
+    top: float | None = None,
+    legend: bool = False,
+    width: int | Literal["stretch"] = "stretch",
+) -> None:
+    """Show `relevance` (H, W) as a picture, one pixel per value.
+
+    Args:
+        relevance: Shape (H, W), finite.
+        key: Unique among all widgets.
+        alt: What the picture shows, for those who cannot see it: class and rule.
+        colours: A name that `lrp_core.heatmap.colour_table` knows.
+        vmax: Relevance drawn in the strongest colour; by default the largest |relevance|.
+        tag: Put on the canvas as `data-tag` together with the pixels: tells a test which settings it sees.
+        underlay: Grey picture (H, W), floats in 0..1 or uint8, that shows through where `opacity` is below 1.
+        opacity: 0 shows only the underlay, 1 only the heatmap.
+        top: Colour only this percentage of the pixels, those that speak most for the target.
+        legend: Draw the colour bar with -vmax, 0 and +vmax below.
+        width: In CSS pixels, or "stretch" to fill the container.
+    """
+    relevance = np.asarray(relevance)
+    if relevance.ndim != 2:
+        raise ValueError(f"A heatmap has two axes, (H, W), not shape {relevance.shape}.")
+    if vmax is None:
+        vmax = heatmap.scale(relevance).vmax
+    _component(
+        key=key,
+        width=width,
+        data={
+            "rows": relevance.shape[0],
+            "columns": relevance.shape[1],
+            "rgb": _base64(pixels(relevance, colours, vmax, underlay, opacity, top)),
+            "values": _base64(relevance.astype("<f4")),
+            "alt": alt,
+            "tag": tag,
+            "legend": _legend(colours, vmax) if legend else None,
+        },
+    )
+
+
+def pixels(
+    relevance: np.ndarray,
+    colours: str,
+    vmax: float,
+    underlay: np.ndarray | None = None,
+    opacity: float = 1.0,
+    top: float | None = None,
+) -> np.ndarray:
+    """The picture that `heatmap_view` puts on the screen, (H, W, 3) uint8: for downloads that must look the same."""
+    rgb = heatmap.to_rgb(relevance, colours, vmax)
+    if underlay is None:
+        ground = heatmap.to_rgb(np.zeros_like(relevance), colours, vmax)
+    else:
+        grey = underlay if underlay.dtype == np.uint8 else np.round(255 * np.clip(underlay, 0, 1)).astype(np.uint8)
+        ground, rgb = heatmap.overlay(rgb, grey, 0.0), heatmap.overlay(rgb, grey, opacity)
+    return rgb if top is None else np.where(heatmap.top_mask(relevance, top)[..., None], rgb, ground)
+
+
+def _legend(colours: str, vmax: float) -> dict:
+    return {"rgb": _base64(heatmap.colour_table(colours)), "texts": [f"\N{MINUS SIGN}{vmax:.3g}", "0", f"+{vmax:.3g}"]}
+
+
+def _base64(array: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(array)).decode()

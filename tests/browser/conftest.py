@@ -1,0 +1,303 @@
+"""A real `streamlit run` and a real headless Chromium (Debian's), driven by playwright.
+
+Every page opened through `page` or `visit` is checked when its test ends: no exception on the page, no console error,
+no failed request, no request that leaves the machine; and no traceback in the log of any server when the session ends.
+LRP_SHOTS names a folder for one screenshot per page; LRP_CHROMIUM names another Chromium.
+"""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Response, Route, sync_playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+SHOTS = os.environ.get("LRP_SHOTS")
+CHROMIUM = os.environ.get("LRP_CHROMIUM") or shutil.which("chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--force-color-profile=srgb",
+]
+# On a deep link (/digits) Streamlit's client first probes /digits/_stcore/{health,host-config} and gets 404: harmless.
+HARMLESS = re.compile(r"^http 404 \S+/_stcore/(health|host-config)$")
+IDLE = """() => {
+    const app = document.querySelector('[data-testid="stApp"]');
+    return app && app.dataset.testScriptState === 'notRunning' && app.dataset.testConnectionState === 'CONNECTED'
+        && !document.querySelector('[data-stale="true"],[data-testid="stSkeleton"],[data-testid="stAppSkeleton"]');
+}"""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "allow_errors(*patterns): errors of the page that match may happen; without a pattern, all may"
+    )
+
+
+@dataclass
+class Server:
+    """A running Streamlit app."""
+
+    url: str
+    log: Path
+    process: subprocess.Popen
+    forgiven: list[tuple[int, int]] = field(default_factory=list)  # parts of the log that a test asked for
+
+    def text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+
+def _healthy(url: str) -> bool:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        return direct.open(f"{url}/_stcore/health", timeout=2).status == 200
+    except OSError:
+        return False
+
+
+def _start(script: Path, log: Path) -> Server:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless", "true"]
+    proxies = ("http_proxy", "https_proxy", "all_proxy")
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", str(script), *options],
+            cwd=ROOT,
+            env={k: v for k, v in os.environ.items() if k.lower() not in proxies} | {"PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    server = Server(f"http://127.0.0.1:{port}", log, process)
+    for _ in range(900):
+        if _healthy(server.url):
+            return server
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.1)
+            break
+    _stop(server)
+    pytest.fail(f"{script.name} did not start:\n{server.text()}", pytrace=False)
+
+
+def _stop(server: Server) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(server.process.pid, signal.SIGTERM)
+    try:
+        server.process.wait(10)
+    except subprocess.TimeoutExpired:
+        os.killpg(server.process.pid, signal.SIGKILL)
+        server.process.wait()
+
+
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], Server]]:
+    """Starts an app when first asked for it and keeps it running: `serve(path_of_script)`."""
+    servers: dict[Path, Server] = {}
+
+    def serve(script: Path) -> Server:
+        if script not in servers:
+            servers[script] = _start(script, tmp_path_factory.mktemp("server") / f"{script.stem}.log")
+        return servers[script]
+
+    yield serve
+    for server in servers.values():
+        _stop(server)
+    for server in servers.values():
+        text = server.text()
+        for start, end in reversed(server.forgiven):
+            text = text[:start] + text[end:]
+        assert "Traceback" not in text, text[-4000:]
+
+
+@pytest.fixture(scope="session")
+def server(serve: Callable[[Path], Server]) -> Server:
+    """The app itself."""
+    return serve(ROOT / "app.py")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        missing = "Chromium is missing: apt-get install --no-install-recommends chromium"
+        if os.environ.get("CI"):
+            pytest.fail(missing, pytrace=False)
+        pytest.skip(missing)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+def _listen(page: Page, home: str, errors: list[str]) -> None:
+    """Writes down whatever goes wrong in the page; lets no request leave the machine."""
+
+    def route(route: Route) -> None:
+        if route.request.url.startswith((home, "data:", "blob:")):
+            route.continue_()
+        else:
+            errors.append(f"left the machine: {route.request.url}")
+            route.abort()
+
+    def console(message: ConsoleMessage) -> None:  # a failed load comes a second time below, with its address
+        if message.type == "error" and not message.text.startswith("Failed to load resource"):
+            errors.append(f"console: {message.text}")
+
+    def response(response: Response) -> None:
+        if response.status >= 400:
+            errors.append(f"http {response.status} {response.url}")
+
+    def failed(request: Request) -> None:
+        if "ERR_ABORTED" not in (request.failure or ""):  # aborted: overtaken by a rerun
+            errors.append(f"failed {request.url} {request.failure}")
+
+    page.context.route("**/*", route)
+    page.on("console", console)
+    page.on("pageerror", lambda error: errors.append(f"pageerror: {error}"))
+    page.on("response", response)
+    page.on("requestfailed", failed)
+
+
+@pytest.fixture
+def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
+    """Opens an app in a browser profile of its own: `visit(server, "/path", color_scheme="dark", ...)`.
+
+    Keyword arguments are those of playwright's `new_context`. The page comes idle, and with two methods more:
+    `page.go(path)` loads a path and waits for it, `page.idle()` waits until Streamlit has nothing left to do.
+    """
+    marker = request.node.get_closest_marker("allow_errors")
+    allowed = [HARMLESS] + [re.compile(pattern) for pattern in (marker.args or [""] if marker else [])]
+    forgiving = marker is not None and not marker.args
+    pages: list[Page] = []
+    errors: list[str] = []
+    logs: dict[str, tuple[Server, int]] = {}
+
+    def visit(server: Server, path: str = "/", **context) -> Page:
+        logs.setdefault(server.url, (server, len(server.text())))
+        profile = browser.new_context(**{"viewport": {"width": 1280, "height": 1000}, "base_url": server.url} | context)
+        profile.set_default_timeout(15_000)
+        page = profile.new_page()
+        _listen(page, server.url, errors)
+
+        def go(path: str = "/") -> None:
+            page.goto(path)
+            page.idle()
+
+        page.idle = lambda timeout=30_000: page.wait_for_function(IDLE, timeout=timeout)
+        page.go = go
+        go(path)
+        pages.append(page)
+        return page
+
+    yield visit
+    for number, page in enumerate(pages):
+        try:
+            if SHOTS:
+                Path(SHOTS).mkdir(parents=True, exist_ok=True)
+                name = re.sub(r"[^\w.-]+", "_", f"{request.node.name}_{number}" if number else request.node.name)
+                page.screenshot(path=f"{SHOTS}/{name}.png", full_page=True)
+            errors += [f"exception: {text}" for text in page.get_by_test_id("stException").all_inner_texts()]
+        finally:
+            page.context.close()
+    if forgiving:
+        for server, start in logs.values():
+            server.forgiven.append((start, len(server.text())))
+    unexpected = [error for error in errors if not any(pattern.search(error) for pattern in allowed)]
+    assert not unexpected, unexpected
+
+
+@pytest.fixture
+def page(visit: Callable[..., Page], server: Server) -> Page:
+    """The app's first page, idle."""
+    return visit(server)
+
+
+def next_frame(page: Page) -> None:
+    """Waits until the browser has drawn: the pace of a hand, without guessing times."""
+    page.evaluate("() => new Promise(requestAnimationFrame)")
+
+
+@pytest.fixture
+def draw() -> Callable[[Page, Sequence[tuple[float, float]]], None]:
+    """One stroke on the drawing canvas, `draw(page, points)`, in canvas pixels.
+
+    Begin at least 40 pixels below the top: a toolbar lies there while the pointer hovers.
+    """
+
+    def draw(page: Page, points: Sequence[tuple[float, float]]) -> None:
+        canvas = page.locator("canvas.upper-canvas")
+        canvas.wait_for()
+        canvas.scroll_into_view_if_needed()
+        box = canvas.bounding_box()
+        page.mouse.move(box["x"] + points[0][0], box["y"] + points[0][1])
+        page.mouse.down()
+        for x, y in points[1:]:
+            page.mouse.move(box["x"] + x, box["y"] + y)
+        page.mouse.up()
+
+    return draw
+
+
+@pytest.fixture
+def drag() -> Callable[..., None]:
+    """Drags a slider's thumb, one move per drawn frame: `drag(slider, from_index, to_index, frames=60, release=True)`."""
+
+    def drag(slider: Locator, start: int, end: int, frames: int = 60, release: bool = True) -> None:
+        page = slider.page
+        slider.scroll_into_view_if_needed()
+        box = slider.bounding_box()
+        last = int(slider.get_attribute("max"))
+        thumb = 18  # CSS pixels; the thumb's middle travels the width less one thumb
+
+        def x(index: float) -> float:
+            return box["x"] + thumb / 2 + (box["width"] - thumb) * index / last
+
+        y = box["y"] + box["height"] / 2
+        page.mouse.move(x(start), y)
+        page.mouse.down()
+        for frame in range(1, frames + 1):
+            page.mouse.move(x(start + (end - start) * frame / frames), y)
+            next_frame(page)
+        if release:
+            page.mouse.up()
+
+    return drag
+
+
+@pytest.fixture
+def record() -> Callable[[Locator, str], Callable[[], list[str]]]:
+    """`history = record(locator, attribute)`: `history()` lists the values the attribute has taken since."""
+
+    def record(locator: Locator, attribute: str) -> Callable[[], list[str]]:
+        log = locator.evaluate_handle(
+            """(element, attribute) => {
+                const log = [];
+                new MutationObserver(() => {
+                    const value = element.getAttribute(attribute);
+                    if (value !== log.at(-1)) log.push(value);
+                }).observe(element, { attributes: true, attributeFilter: [attribute] });
+                return log;
+            }""",
+            attribute,
+        )
+        return lambda: log.json_value()
+
+    return record
