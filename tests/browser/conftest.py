@@ -15,7 +15,7 @@ import sys
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -36,7 +36,7 @@ FLAGS = [
     "--force-color-profile=srgb",
 ]
 # On a deep link (/digits) Streamlit's client first probes /digits/_stcore/{health,host-config} and gets 404: harmless.
-HARMLESS = re.compile(r"^http 404 \S+/_stcore/(health|host-config)$")
+HARMLESS = r"^http 404 \S+/_stcore/(health|host-config)$"
 IDLE = """() => {
     const app = document.querySelector('[data-testid="stApp"]');
     return app && app.dataset.testScriptState === 'notRunning' && app.dataset.testConnectionState === 'CONNECTED'
@@ -45,19 +45,16 @@ IDLE = """() => {
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "allow_errors(*patterns): errors of the page that match may happen; without a pattern, all may"
-    )
+    config.addinivalue_line("markers", "allow_errors(*patterns): errors of the page that match one of these may happen")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Server:
     """A running Streamlit app."""
 
     url: str
     log: Path
     process: subprocess.Popen
-    forgiven: list[tuple[int, int]] = field(default_factory=list)  # parts of the log that a test asked for
 
     def text(self) -> str:
         return self.log.read_text(errors="replace")
@@ -122,10 +119,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path],
     for server in servers.values():
         _stop(server)
     for server in servers.values():
-        text = server.text()
-        for start, end in reversed(server.forgiven):
-            text = text[:start] + text[end:]
-        assert "Traceback" not in text, text[-4000:]
+        assert "Traceback" not in server.text(), server.text()[-4000:]
 
 
 @pytest.fixture(scope="session")
@@ -184,17 +178,15 @@ def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable
     `page.go(path)` loads a path and waits for it, `page.idle()` waits until Streamlit has nothing left to do.
     """
     marker = request.node.get_closest_marker("allow_errors")
-    allowed = [HARMLESS] + [re.compile(pattern) for pattern in (marker.args or [""] if marker else [])]
-    forgiving = marker is not None and not marker.args
+    allowed = [HARMLESS, *(marker.args if marker else ())]
     pages: list[Page] = []
     errors: list[str] = []
-    logs: dict[str, tuple[Server, int]] = {}
 
     def visit(server: Server, path: str = "/", **context) -> Page:
-        logs.setdefault(server.url, (server, len(server.text())))
         profile = browser.new_context(**{"viewport": {"width": 1280, "height": 1000}, "base_url": server.url} | context)
         profile.set_default_timeout(15_000)
         page = profile.new_page()
+        pages.append(page)
         _listen(page, server.url, errors)
 
         def go(path: str = "/") -> None:
@@ -204,7 +196,6 @@ def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable
         page.idle = lambda timeout=30_000: page.wait_for_function(IDLE, timeout=timeout)
         page.go = go
         go(path)
-        pages.append(page)
         return page
 
     yield visit
@@ -217,10 +208,7 @@ def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable
             errors += [f"exception: {text}" for text in page.get_by_test_id("stException").all_inner_texts()]
         finally:
             page.context.close()
-    if forgiving:
-        for server, start in logs.values():
-            server.forgiven.append((start, len(server.text())))
-    unexpected = [error for error in errors if not any(pattern.search(error) for pattern in allowed)]
+    unexpected = [error for error in errors if not any(re.search(pattern, error) for pattern in allowed)]
     assert not unexpected, unexpected
 
 
@@ -258,7 +246,7 @@ def draw() -> Callable[[Page, Sequence[tuple[float, float]]], None]:
 
 @pytest.fixture
 def drag() -> Callable[..., None]:
-    """Drags a slider's thumb, one move per drawn frame: `drag(slider, from_index, to_index, frames=60, release=True)`."""
+    """Drags a slider's thumb, one move per drawn frame: `drag(slider, from, to, frames=60, release=True)`."""
 
     def drag(slider: Locator, start: int, end: int, frames: int = 60, release: bool = True) -> None:
         page = slider.page
@@ -283,21 +271,21 @@ def drag() -> Callable[..., None]:
 
 
 @pytest.fixture
-def record() -> Callable[[Locator, str], Callable[[], list[str]]]:
-    """`history = record(locator, attribute)`: `history()` lists the values the attribute has taken since."""
+def record() -> Callable[..., Callable[[], list[str]]]:
+    """`history = record(locator, *attributes)`: `history()` lists, in order, the values they have taken since."""
 
-    def record(locator: Locator, attribute: str) -> Callable[[], list[str]]:
+    def record(locator: Locator, *attributes: str) -> Callable[[], list[str]]:
         log = locator.evaluate_handle(
-            """(element, attribute) => {
+            """(element, attributes) => {
                 const log = [];
-                new MutationObserver(() => {
-                    const value = element.getAttribute(attribute);
-                    if (value !== log.at(-1)) log.push(value);
-                }).observe(element, { attributes: true, attributeFilter: [attribute] });
+                new MutationObserver((changes) => changes.forEach(({ attributeName, oldValue }) => {
+                    const value = element.getAttribute(attributeName);
+                    if (value !== oldValue) log.push(value);
+                })).observe(element, { attributeFilter: attributes, attributeOldValue: true });
                 return log;
             }""",
-            attribute,
+            list(attributes),
         )
-        return lambda: log.json_value()
+        return log.json_value
 
     return record
