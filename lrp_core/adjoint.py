@@ -1,0 +1,23 @@
+"""The exact adjoint of an operation that is linear in its tensor arguments, from autograd, on throw-away leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def adjoint(operation: Callable[..., Any], inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> list[Tensor]:
+    """Pull ``outputs`` (one tensor per output of ``operation(*inputs)``) back to the inputs.
+
+    Only shapes, strides and types of the inputs matter where the operation is linear; otherwise this is the
+    vector-Jacobian product at the inputs. Inputs that the operation ignores get zeros.
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        leaves = [(x.clone() if x.is_inference() else x.detach()).requires_grad_() for x in inputs]
+        result = operation(*leaves)
+        results = [result] if isinstance(result, Tensor) else list(result)
+        pulled = torch.autograd.grad(results, leaves, list(outputs), allow_unused=True)
+    return [torch.zeros_like(x) if back is None else back for x, back in zip(inputs, pulled, strict=True)]

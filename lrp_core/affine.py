@@ -1,0 +1,299 @@
+"""The rules on affine steps z = Wx + b.
+
+A contribution rule says how much relevance one unit of contribution is worth: shares s_k for all contributions of
+output k, or for its positive or negative ones only. Everything else follows from the shares, the same for every rule:
+R_j = x_j * (transposed map of s), what the bias took, and what was spread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .boxes import share_within_box
+from .linear_maps import LinearMap
+from .message import Message, row_sums, safe_ratio
+from .ratios import (
+    epsilon_of,
+    is_rectified,
+    lost,
+    over_output,
+    over_stabilised,
+    ratio_of_value,
+    taken,
+    tiny,
+    visible_output,
+)
+from .rules import LRP0, AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, WSquare, ZBox, ZPlus
+from .steps import Context, Outcome, Step
+from .weights import negative, positive
+
+OTHER = {"positive": "negative", "negative": "positive"}
+
+
+@dataclass(frozen=True, eq=False)
+class Share:
+    """``scale * s`` relevance for each unit of the contributions in ``part``: "all", "positive" or "negative".
+
+    With a ``boost`` the positive ones count 1 + boost times; only for inputs without negative values.
+    """
+
+    part: str
+    s: Tensor
+    scale: float = 1.0
+    boost: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Shares:
+    """What a contribution rule decides; epsilon and dropped are (B,) in float64 or 0."""
+
+    shares: list[Share]
+    epsilon: Tensor | float = 0.0
+    dropped: Tensor | float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One affine step with the relevance at its output: everything the rules ask for."""
+
+    step: Step
+    message: Message
+    context: Context
+
+    @cached_property
+    def map(self) -> LinearMap:
+        assert self.step.map is not None
+        return self.step.map
+
+    @cached_property
+    def x(self) -> Tensor:
+        x = self.step.inputs[0].tensor
+        assert x is not None
+        return x
+
+    @cached_property
+    def rectified(self) -> bool:
+        return is_rectified(self.step, self.message)
+
+    @cached_property
+    def counts_bias(self) -> bool:
+        """Whether the bias belongs to the denominators."""
+        return self.map.bias is not None and self.context.composite.bias != "ignore"
+
+    @cached_property
+    def z_is_recorded(self) -> bool:
+        """Whether the denominator of LRP-0 is the recorded z itself."""
+        return self.map.bias is None or self.counts_bias
+
+    @cached_property
+    def z(self) -> Tensor:
+        """The denominator of LRP-0, where relevance can see it."""
+        z = visible_output(self.step, self.message)
+        if self.map.bias is None or self.z_is_recorded:
+            return z
+        return z - self.map.along_outputs(self.map.bias, z.dim())
+
+    @cached_property
+    def is_simple(self) -> bool:
+        """Below a ReLU, 0 <= z <= p + b+ wherever there is relevance: one ratio, and no division by zero."""
+        return self.rectified and self.z_is_recorded
+
+    @property
+    def only_positive_inputs(self) -> bool:
+        if "nonnegative" not in self.step.memo:
+            self.step.memo["nonnegative"] = bool(self.x.amin() >= 0) if self.x.numel() else True
+        return self.step.memo["nonnegative"]
+
+    def weight(self, part: str, boost: float = 0.0) -> Tensor:
+        """W, W+, W- or W + boost W+; those that depend on no parameter are kept with the model."""
+        if boost:
+            return torch.add(self.map.weight, self.weight("positive"), alpha=boost)
+        if part == "all":
+            return self.map.weight
+        make = positive if part == "positive" else negative
+        return self.context.weights.get(part, self.map.sources, lambda: make(self.map.weight))
+
+    def bias(self, part: str, boost: float = 0.0) -> Tensor | None:
+        """b, b+, b- or b + boost b+."""
+        if self.map.bias is None or (part == "all" and not boost):
+            return self.map.bias
+        if boost:
+            return self.map.bias + boost * positive(self.map.bias)
+        return positive(self.map.bias) if part == "positive" else negative(self.map.bias)
+
+    def kept(self, name: str, make: Callable[[], Tensor]) -> Tensor:
+        """A denominator that depends on no parameter: computed once per tape, if the tape has room."""
+        key = (name, self.counts_bias)
+        if key not in self.step.memo:
+            made = make()
+            if not self.context.room(made):
+                return made
+            self.step.memo[key] = made
+        return self.step.memo[key]
+
+    def contributions(self, part: str) -> Tensor:
+        """p + b+ or n + b-: the sum of the positive or the negative contributions of each output."""
+        bias = self.bias(part) if self.counts_bias else None
+        if self.only_positive_inputs:
+            return self.map.forward(self.x, self.weight(part), bias)
+        direct = self.map.forward(positive(self.x), self.weight(part), bias)
+        return direct + self.map.forward(negative(self.x), self.weight(OTHER[part]))
+
+    @cached_property
+    def p(self) -> Tensor:
+        """p + b+ (without b+ where the bias is ignored), at least :func:`tiny`, which stands for zero."""
+        floor = tiny(self.x.dtype)
+        return self.kept("positive", lambda: self.contributions("positive").clamp_(min=floor))
+
+    @cached_property
+    def n(self) -> Tensor:
+        """n + b- (without b- where the bias is ignored).
+
+        float64 computes it, being asked for exactness; float32 takes z - p, where rounding noise counts as zero. With
+        rectified relevance it is right only where z > 0.
+        """
+        if self.x.dtype == torch.float64:
+            return self.kept("negative", lambda: self.contributions("negative"))
+        noise = -32 * torch.finfo(self.x.dtype).eps
+        difference = self.z - self.p
+        return difference.masked_fill_(difference > noise * self.p, 0.0)
+
+    def back(self, share: Share) -> Tensor:
+        """The transposed map of a share: relevance per unit of x."""
+        direct = self.map.transpose(share.s, self.weight(share.part, share.boost), self.x)
+        if share.part == "all" or self.only_positive_inputs:
+            return direct
+        return torch.where(self.x >= 0, direct, self.map.transpose(share.s, self.weight(OTHER[share.part]), self.x))
+
+
+def propagate(step: Step, message: Message, context: Context) -> Outcome:
+    """Relevance through an affine step by the rule that the context names."""
+    rule = context.rule
+    if isinstance(rule, Pass):
+        return _pass(step, message, context)
+    layer = Layer(step, message, context)
+    if isinstance(rule, ZBox):
+        z = visible_output(step, message)
+        relevance, dropped = share_within_box(step, message, rule, z, context)
+        return Outcome((context.message(relevance),), dropped=dropped)
+    if isinstance(rule, WSquare | Flat):
+        return _by_weights(layer, rule)
+    if type(rule) not in CONTRIBUTION_RULES:
+        raise TypeError(f"Layer {step.name} was given {rule!r}, which is not a rule for affine steps.")
+    return _settle(layer, CONTRIBUTION_RULES[type(rule)](rule, layer))
+
+
+def _settle(layer: Layer, shares: Shares) -> Outcome:
+    """From shares to relevance of the input, with the books kept."""
+    context = layer.context
+    coefficient = None
+    bias: Tensor | float = 0.0
+    for share in shares.shares:
+        back = layer.back(share)
+        if coefficient is None:
+            coefficient = back if share.scale == 1 else back.mul_(share.scale)
+        else:
+            coefficient = coefficient.add_(back, alpha=share.scale)
+        b = layer.bias(share.part, share.boost)
+        if b is not None and layer.counts_bias and context.composite.bias == "absorb":
+            bias = bias + (layer.map.sums(share.s, context.rows) @ b.double()) * share.scale
+    assert coefficient is not None
+    message = context.message(coefficient, layer.x)
+    if layer.counts_bias and context.composite.bias == "spread":
+        message = context.message(message.relevance + _spread(layer, shares.shares))
+    return Outcome((message,), bias=bias, epsilon=shares.epsilon, dropped=shares.dropped)
+
+
+def _spread(layer: Layer, shares: list[Share]) -> Tensor:
+    """The bias' share of each output, spread evenly over its inputs (Arras 2017)."""
+    taken_by_bias: Any = 0.0
+    for share in shares:
+        b = layer.bias(share.part, share.boost)
+        assert b is not None
+        taken_by_bias = taken_by_bias + share.s * layer.map.along_outputs(b, share.s.dim()) * share.scale
+    every = torch.ones_like(layer.map.weight)
+    count = layer.map.forward(torch.ones_like(layer.x[:1]), every)
+    return layer.map.transpose(taken_by_bias / count, every, layer.x)
+
+
+def _epsilon(rule: Rule, layer: Layer) -> Shares:
+    rows = layer.context.rows
+    if layer.z_is_recorded:
+        ratio = over_output(layer.step, layer.message, rule, rows)
+    else:
+        ratio = over_stabilised(layer.message, layer.z, epsilon_of(layer.step, rule, rows), rows)
+    return Shares([Share("all", ratio.s)], ratio.epsilon, ratio.dropped)
+
+
+def _gamma(rule: Gamma, layer: Layer) -> Shares:
+    rows, message = layer.context.rows, layer.message
+    if rule.gamma == 0:
+        return _epsilon(Epsilon(rule.epsilon), layer)
+    if layer.is_simple and layer.only_positive_inputs and rule.gamma >= 1e-6:
+        s = ratio_of_value(message, torch.add(layer.z, layer.p, alpha=rule.gamma).add_(rule.epsilon))
+        return Shares([Share("all", s, boost=rule.gamma)], epsilon=taken(rule.epsilon, s, rows))
+    up = layer.z >= 0
+    sign = torch.where(up, 1.0, -1.0).to(layer.z.dtype)
+    favoured = layer.p if layer.is_simple else torch.where(up, layer.p, layer.n)
+    denominator = layer.z + rule.gamma * favoured + rule.epsilon * sign
+    s = safe_ratio(message, denominator)
+    shares = [Share("all", s), Share("positive", s * up, rule.gamma)]
+    if not layer.is_simple:
+        shares.append(Share("negative", s * ~up, rule.gamma))
+    return Shares(shares, epsilon=taken(rule.epsilon, s * sign, rows), dropped=lost(message, denominator, rows))
+
+
+def _positive_share(layer: Layer) -> tuple[Tensor, Tensor | float]:
+    """R / (p + b+), 0 where that is 0, and what is lost there."""
+    if layer.is_simple:
+        return ratio_of_value(layer.message, layer.p.clone()), 0.0
+    denominator = layer.p.masked_fill(layer.p <= tiny(layer.p.dtype), 0.0)
+    return safe_ratio(layer.message, denominator), lost(layer.message, denominator, layer.context.rows)
+
+
+def _z_plus(rule: ZPlus, layer: Layer) -> Shares:
+    s, dropped = _positive_share(layer)
+    return Shares([Share("positive", s)], dropped=dropped)
+
+
+def _alpha_beta(rule: AlphaBeta, layer: Layer) -> Shares:
+    s, dropped = _positive_share(layer)
+    if not rule.beta:
+        return Shares([Share("positive", s)], dropped=dropped)
+    shares = [Share("positive", s, rule.alpha), Share("negative", safe_ratio(layer.message, layer.n), -rule.beta)]
+    return Shares(shares, dropped=rule.alpha * dropped - rule.beta * lost(layer.message, layer.n, layer.context.rows))
+
+
+def _by_weights(layer: Layer, rule: Rule) -> Outcome:
+    """w^2 and flat: shares that do not depend on the input."""
+    w = layer.map.weight
+    weight = w.square() if isinstance(rule, WSquare) else torch.ones_like(w)
+    denominator = layer.map.forward(torch.ones_like(layer.x[:1]), weight)
+    relevance = layer.map.transpose(safe_ratio(layer.message, denominator), weight, layer.x)
+    rows = layer.context.rows
+    zero = (denominator == 0).expand_as(layer.message.relevance)
+    return Outcome((layer.context.message(relevance),), dropped=row_sums(layer.message.relevance * zero, rows))
+
+
+def _pass(step: Step, message: Message, context: Context) -> Outcome:
+    if step.inputs[0].shape != step.outputs[0].shape:
+        raise ValueError(
+            f"Pass needs inputs and outputs of one shape, but layer {step.name} maps "
+            f"{step.input_shapes[0]} to {step.output_shape}."
+        )
+    return Outcome((context.message(message.relevance),))
+
+
+CONTRIBUTION_RULES: dict[type, Callable[[Any, Layer], Shares]] = {
+    LRP0: _epsilon,
+    Epsilon: _epsilon,
+    Gamma: _gamma,
+    ZPlus: _z_plus,
+    AlphaBeta: _alpha_beta,
+}

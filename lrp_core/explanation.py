@@ -1,0 +1,41 @@
+"""The answer: relevance of the input, of the layers on the way, and the books."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from . import ledger as books
+from .ledger import Ledger
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """Tensors carry the model's dtype; those of a sweep have a leading axis of G values."""
+
+    parts: Mapping[str, Tensor]
+    """relevance of each input or embedding, by name, in the order of the model's arguments"""
+    start: Tensor
+    """relevance put on the output, (B, C)"""
+    layers: Mapping[str, Tensor]
+    """relevance at the input of each layer, by its name, in the order they ran; empty unless asked for"""
+    ledger: Ledger
+    """where the relevance of every step went"""
+
+    @property
+    def relevance(self) -> Tensor:
+        """Relevance of the input, shaped like it; of the first one where there are several (see ``parts``)."""
+        return next(iter(self.parts.values()))
+
+    @staticmethod
+    def stacked(explanations: Sequence[Explanation]) -> Explanation:
+        """One Explanation with a leading axis; layers are not kept."""
+        return Explanation(
+            parts={name: torch.stack([e.parts[name] for e in explanations]) for name in explanations[0].parts},
+            start=torch.stack([e.start for e in explanations]),
+            layers={},
+            ledger=books.stack([e.ledger for e in explanations]),
+        )

@@ -1,0 +1,52 @@
+"""Gradient x input through the tape: the baseline that LRP is compared with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .adjoint import adjoint
+from .message import Message
+from .pooling import max_pool
+from .steps import Context, Outcome, Step
+
+
+def propagate(step: Step, arrived: Message | tuple[Message | None, ...], context: Context) -> Outcome:
+    """The chain rule: coefficients are derivatives, times the recorded values.
+
+    Biases take what they take under LRP-0; what else the derivative does not conserve is booked as dropped.
+    """
+    messages = arrived if isinstance(arrived, tuple) else (arrived,)
+    bias: Any = 0.0
+    if isinstance(arrived, Message) and step.map is not None:
+        x = step.inputs[0].tensor
+        assert x is not None
+        passed: tuple[Message | None, ...] = (
+            context.message(step.map.transpose(arrived.coefficient, step.map.weight, x), x),
+        )
+        if step.map.bias is not None:
+            bias = step.map.sums(arrived.coefficient, context.rows) @ step.map.bias.double()
+    elif isinstance(arrived, Message) and step.op == "relu":
+        output = step.outputs[0].tensor
+        slope = torch.ops.aten.threshold_backward(arrived.coefficient, output, 0)
+        passed = (context.message(slope, step.inputs[0].tensor if step.inputs[0].tensor is not None else output),)
+    elif isinstance(arrived, Message) and "winners" in step.memo:
+        passed = max_pool(step, arrived, context).messages
+    else:
+        passed = _chained(step, messages, context)
+    received = sum(m.total for m in messages if m is not None)
+    return Outcome(passed, bias=bias, dropped=received - bias - sum(m.total for m in passed if m is not None))
+
+
+def _chained(step: Step, messages: tuple[Message | None, ...], context: Context) -> tuple[Message, ...]:
+    tensors = [_kept(value) for value in step.inputs]
+    slopes = [
+        torch.zeros_like(_kept(v)) if m is None else m.coefficient for m, v in zip(messages, step.outputs, strict=True)
+    ]
+    return tuple(context.message(c, t) for c, t in zip(adjoint(step.again, tensors, slopes), tensors, strict=True))
+
+
+def _kept(value: Any) -> Tensor:
+    return value.tensor if value.tensor is not None else value.producer.output()

@@ -1,0 +1,138 @@
+"""The linear maps of affine steps, z = map(x, W) + b, each with its transpose. Rules need nothing else of a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .adjoint import adjoint
+
+
+@dataclass(frozen=True, eq=False)
+class LinearMap:
+    """``sources`` are the model's own tensors behind weight and bias: the key of everything derived from them."""
+
+    weight: Tensor
+    bias: Tensor | None
+    sources: tuple[Tensor, ...]
+
+    output_axis = -1
+    """axis of z that counts the outputs, along which the bias lies"""
+
+    def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        """map(x, weight) + bias."""
+        raise NotImplementedError
+
+    def transpose(self, s: Tensor, weight: Tensor, x: Tensor) -> Tensor:
+        """The transposed map of ``s`` (shaped like z), shaped like ``x``."""
+        raise NotImplementedError
+
+    def along_outputs(self, vector: Tensor, dims: int) -> Tensor:
+        """A vector over outputs, shaped to broadcast over a z of so many dimensions."""
+        return vector if self.output_axis == -1 else vector.reshape(-1, *[1] * (dims - 2))
+
+    def sums(self, s: Tensor, rows: int) -> Tensor:
+        """``s`` summed over everything but row and output: (B, K) in float64."""
+        if self.output_axis == -1:
+            return s.reshape(rows, -1, s.shape[-1]).sum(1, dtype=torch.float64)
+        per_item = s.flatten(2).sum(2) if s.dim() > 2 else s
+        return per_item.reshape(rows, -1, s.shape[1]).sum(1, dtype=torch.float64)
+
+
+class Dense(LinearMap):
+    """z = x W' + b with x (..., J) and W (K, J)."""
+
+    def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        return F.linear(x, weight, bias)
+
+    def transpose(self, s: Tensor, weight: Tensor, x: Tensor) -> Tensor:
+        return torch.matmul(s, weight)
+
+
+@dataclass(frozen=True, eq=False)
+class Conv(LinearMap):
+    """Convolution or transposed convolution in 1, 2 or 3 dimensions."""
+
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    transposed: bool = False
+    output_padding: tuple[int, ...] = (0,)
+    groups: int = 1
+    before: tuple[int, ...] = ()
+    """zero padding put around x first (``F.pad`` order), for "same" padding that is not symmetric"""
+
+    output_axis = 1
+
+    def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        if self.before:
+            x = F.pad(x, self.before)
+        arguments = (self.stride, self.padding, self.dilation, self.transposed, self.output_padding, self.groups)
+        return torch.convolution(x, weight, bias, *arguments)
+
+    def transpose(self, s: Tensor, weight: Tensor, x: Tensor) -> Tensor:
+        padded = F.pad(x, self.before) if self.before else x
+        arguments = (self.stride, self.padding, self.dilation, self.transposed, self.output_padding, self.groups)
+        back = torch.ops.aten.convolution_backward(s, padded, weight, None, *arguments, (True, False, False))[0]
+        return F.pad(back, tuple(-n for n in self.before)) if self.before else back
+
+
+class Diagonal(LinearMap):
+    """z = g x + b per channel: a batch norm in eval mode."""
+
+    output_axis = 1
+
+    def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        z = x * self.along_outputs(weight, x.dim())
+        return z if bias is None else z + self.along_outputs(bias, x.dim())
+
+    def transpose(self, s: Tensor, weight: Tensor, x: Tensor) -> Tensor:
+        return s * self.along_outputs(weight, s.dim())
+
+
+@dataclass(frozen=True, eq=False)
+class Contraction(LinearMap):
+    """Any other operation that is linear in x for a fixed weight: einsum, const @ x, batched products."""
+
+    operation: Callable[[Tensor, Tensor], Tensor]
+
+    def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        z = self.operation(x, weight)
+        return z if bias is None else z + bias
+
+    def transpose(self, s: Tensor, weight: Tensor, x: Tensor) -> Tensor:
+        return adjoint(lambda leaf: self.operation(leaf, weight), [x], [s])[0]
+
+
+def norm_scale(mean: Tensor, var: Tensor, gain: Tensor | None, shift: Tensor | None, eps: float) -> tuple[Any, Any]:
+    """Gain and bias of a batch norm in eval mode as one affine map per channel."""
+    scale = torch.rsqrt(var + eps)
+    scale = scale if gain is None else scale * gain
+    bias = -mean * scale
+    return scale, bias if shift is None else bias + shift
+
+
+def merge(layer: LinearMap, norm: Diagonal, cached: Callable[..., Tensor]) -> LinearMap | None:
+    """The layer and the batch norm that follows it as one map, or None where they do not fit together.
+
+    ``cached(name, sources, make)`` keeps the merged weight with the model.
+    """
+    axis = 0
+    if isinstance(layer, Conv):
+        if layer.transposed and layer.groups > 1:
+            return None
+        axis = 1 if layer.transposed else 0
+    elif not isinstance(layer, Dense):
+        return None
+    sources = layer.sources + norm.sources
+    shape = [1] * layer.weight.dim()
+    shape[axis] = -1
+    weight = cached("merged weight", sources, lambda: layer.weight * norm.weight.reshape(shape))
+    assert norm.bias is not None
+    bias = norm.bias if layer.bias is None else layer.bias * norm.weight + norm.bias
+    return replace(layer, weight=weight, bias=bias, sources=sources)

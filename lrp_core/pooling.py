@@ -1,0 +1,76 @@
+"""Pooling: the winner takes all, and averages share like any linear map."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .adjoint import adjoint
+from .message import Message
+from .ratios import over_output
+from .registry import op_name, propagates
+from .steps import Context, Outcome, Step
+
+_WITH_INDICES: dict[str, Callable[..., Any]] = {
+    name: getattr(F, f"{name}_with_indices")
+    for name in (f"{prefix}max_pool{n}d" for prefix in ("", "adaptive_") for n in (1, 2, 3))
+}
+
+
+def _run_max_pool(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tracked: Any) -> Any:
+    wants_indices = bool(kwargs.get("return_indices")) or function.__name__.endswith("_with_indices")
+    pooled, indices = _WITH_INDICES[op_name(function)](*args, **{**kwargs, "return_indices": True})
+    spatial = int(op_name(function)[-2])
+    return ((pooled, indices) if wants_indices else pooled), {"winners": indices, "spatial": spatial}
+
+
+def _run_max_over(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tracked: Any) -> Any:
+    """max or amax over one axis or over the trailing axes; other forms have no rule."""
+    x, rest = args[0], {**dict(zip(("dim", "keepdim"), args[1:], strict=False)), **kwargs}
+    dims = rest.get("dim")
+    if dims is None or isinstance(dims, Tensor) or not tracked(x):
+        return None
+    axes = sorted(d % x.dim() for d in ((dims,) if isinstance(dims, int) else dims))
+    if axes != list(range(x.dim() - len(axes), x.dim())) or 0 in axes:
+        return None
+    return function(*args, **kwargs), {"winners": x.flatten(axes[0]).argmax(-1, keepdim=True), "spatial": len(axes)}
+
+
+@propagates(*_WITH_INDICES, kind="pool", run=_run_max_pool)
+@propagates(torch.amax, torch.max, kind="pool", run=_run_max_over)
+def max_pool(step: Step, message: Message, context: Context) -> Outcome:
+    """All relevance goes to the winner of each window; of equal ones, to the first."""
+    value, spatial = step.inputs[0], step.memo["spatial"]
+    keeps_form = message.value is step.outputs[0].tensor and value.tensor is not None
+    arrived = message.coefficient if keeps_form else message.relevance
+    start = len(value.shape) - spatial
+    back = arrived.new_zeros(value.shape).flatten(start)
+    winners = step.memo["winners"].flatten(start)
+    back.scatter_add_(-1, winners, arrived.reshape(winners.shape))
+    back = back.reshape(value.shape)
+    return Outcome((context.message(back, value.tensor if keeps_form else None),))
+
+
+def _run_resize(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tracked: Any) -> Any:
+    """Only the linear kinds of interpolation."""
+    return (function(*args, **kwargs), {}) if kwargs.get("mode", "nearest") != "bicubic" else None
+
+
+@propagates(F.interpolate, kind="pool", run=_run_resize)
+@propagates(
+    *(f"{prefix}avg_pool{n}d" for prefix in ("", "adaptive_") for n in (1, 2, 3)),
+    *(torch.mean, torch.sum, F.fold),
+    kind="pool",
+)
+def average(step: Step, message: Message, context: Context) -> Outcome:
+    """LRP-epsilon on the linear map of an average or a sum."""
+    assert context.rule is not None
+    value = step.inputs[0]
+    assert value.tensor is not None
+    ratio = over_output(step, message, context.rule, context.rows)
+    coefficient = adjoint(step.again, [value.tensor], [ratio.s])[0]
+    return Outcome((context.message(coefficient, value.tensor),), epsilon=ratio.epsilon, dropped=ratio.dropped)

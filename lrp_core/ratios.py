@@ -1,0 +1,104 @@
+"""R / (z + epsilon sgn z): the division at the heart of LRP, shared by affine steps, additions and averages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .message import Message, row_sums, safe_ratio
+from .rules import Rule
+from .steps import Step
+
+
+def tiny(dtype: torch.dtype) -> float:
+    """Below this a positive number counts as zero: far below any signal, far above underflow."""
+    return torch.finfo(dtype).tiny * 1e8
+
+
+def is_rectified(step: Step, message: Message) -> bool:
+    """Whether the relevance at z comes as a multiple of relu(z).
+
+    Then it is 0 where z <= 0, and relu(z) can stand for z in every rule.
+    """
+    rectified = step.outputs[0].rectified
+    return rectified is not None and message.value is not None and message.value is rectified.tensor
+
+
+def visible_output(step: Step, message: Message) -> Tensor:
+    """z, or relu(z) where that is all the relevance can see."""
+    if message.value is not None and is_rectified(step, message):
+        return message.value
+    return step.output()
+
+
+def epsilon_of(step: Step, rule: Rule, rows: int) -> Tensor | float:
+    """The stabiliser in units of z: a number, or one per row, shaped to broadcast over z, where it is relative."""
+    epsilon = float(getattr(rule, "epsilon", 0.0))
+    if epsilon == 0 or not getattr(rule, "relative", False):
+        return epsilon
+    if "rms" not in step.memo:
+        z = step.output()
+        step.memo["rms"] = row_sums(z, rows, z).div(z.numel() // rows).sqrt()
+    z_shape = step.outputs[0].shape
+    scale = step.memo["rms"].to(step.inputs[0].tensor.dtype if step.inputs[0].tensor is not None else torch.float32)
+    per_row = (epsilon * scale).clamp(min=tiny(scale.dtype)).repeat_interleave(z_shape[0] // rows)
+    return per_row.reshape(-1, *[1] * (len(z_shape) - 1))
+
+
+@dataclass(frozen=True, eq=False)
+class Ratio:
+    """s = R / (z + epsilon sgn z), and what went elsewhere, (B,) in float64 or 0."""
+
+    s: Tensor
+    epsilon: Tensor | float = 0.0
+    dropped: Tensor | float = 0.0
+
+
+def over_output(step: Step, message: Message, rule: Rule, rows: int) -> Ratio:
+    """The relevance at a step's output over the stabilised output, by LRP-0 or LRP-epsilon."""
+    epsilon = epsilon_of(step, rule, rows)
+    if isinstance(epsilon, float) and epsilon == 0:
+        return _over_plain_output(step, message, rows)
+    if is_rectified(step, message):
+        s = ratio_of_value(message, visible_output(step, message) + epsilon)
+        return Ratio(s, taken(epsilon, s, rows))
+    return over_stabilised(message, step.output(), epsilon, rows)
+
+
+def over_stabilised(message: Message, z: Tensor, epsilon: Tensor | float, rows: int) -> Ratio:
+    """R / (z + epsilon sgn z) for any z; nothing but a zero denominator drops relevance."""
+    sign = torch.where(z >= 0, 1.0, -1.0).to(z.dtype)
+    denominator = z + epsilon * sign
+    s = safe_ratio(message, denominator)
+    return Ratio(s, taken(epsilon, s * sign, rows), lost(message, denominator, rows))
+
+
+def _over_plain_output(step: Step, message: Message, rows: int) -> Ratio:
+    """R / z: the coefficient itself where relevance is a multiple of z."""
+    if is_rectified(step, message):
+        return Ratio(torch.ops.aten.threshold_backward(message.coefficient, message.value, 0))
+    z = step.output()
+    if message.value is z:
+        return Ratio(message.coefficient.masked_fill(z == 0, 0.0))
+    return Ratio(safe_ratio(message, z), dropped=lost(message, z, rows))
+
+
+def lost(message: Message, denominator: Tensor, rows: int) -> Tensor | float:
+    """Relevance at outputs whose denominator is zero: there is nobody to give it to."""
+    zero = denominator == 0
+    return row_sums(message.relevance * zero, rows) if zero.any() else 0.0
+
+
+def ratio_of_value(message: Message, denominator: Tensor) -> Tensor:
+    """coefficient * value / denominator, written over the denominator, which must not be 0."""
+    assert message.value is not None
+    return torch.div(message.value, denominator, out=denominator).mul_(message.coefficient)
+
+
+def taken(epsilon: Tensor | float, s: Tensor, rows: int) -> Tensor | float:
+    """What a stabiliser takes: sum of epsilon * s per row, (B,) in float64."""
+    if isinstance(epsilon, Tensor):
+        return row_sums(s * epsilon, rows)
+    return row_sums(s, rows) * epsilon if epsilon else 0.0

@@ -1,0 +1,248 @@
+"""Recording: one forward pass, without autograd, watched from outside. The model is not touched."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from .finish import finish
+from .registry import lookup, op_name
+from .steps import Step, Value, can_be_dropped, found, replaced
+from .tape import Tape
+from .weights import cache_of
+
+MAKES_CONSTANTS = {"zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like"} | {
+    f"new_{name}" for name in ("zeros", "ones", "empty", "full", "tensor")
+}
+LAYER_KINDS = ("conv", "linear", "norm")
+
+
+def record(
+    model: nn.Module,
+    *args: Any,
+    relevance_at: str | None = None,
+    output: str | int | Callable[[Any], Tensor] | None = None,
+    **kwargs: Any,
+) -> Tape:
+    """Run ``model(*args, **kwargs)`` once and keep what LRP needs of it.
+
+    Every floating-point tensor among the arguments (also inside lists and dicts) is an input that relevance can reach;
+    for integer inputs it stops at the embeddings looked up from them. ``relevance_at`` names a layer at whose output
+    relevance stops instead. ``output`` picks the logits (B, C) from what the model returns: a key, an index or a
+    function; a tensor, and an object or dict with ``logits``, need none.
+
+    Raises ``ValueError`` or ``TypeError``, in one sentence, for a model in train mode, half precision, NaN or infinite
+    input, and an output that is not (B, C) or does not depend on the input.
+    """
+    _check_model(model)
+    with torch.inference_mode(False), torch.no_grad(), torch.autocast("cpu", enabled=False):
+        inputs = dict(_named_arguments(model, args, kwargs))
+        recorder = Recorder(model)
+        inputs = {name: recorder.input(name, tree) for name, tree in inputs.items()}
+        if not recorder.sources and not recorder.reads_ids:
+            raise TypeError("record needs at least one tensor as input of the model.")
+        positional = [inputs.pop(name) for name in list(inputs)[: len(args)]]
+        with recorder:
+            logits = _chosen(model(*positional, **inputs), output)
+        return finish(
+            recorder.steps, recorder.sources, recorder.value_of(logits), logits, cache_of(model), relevance_at
+        )
+
+
+class Recorder(TorchFunctionMode):
+    """Turns each operation on tensors that descend from the input into a step; sees only its own thread."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.steps: list[Step] = []
+        self.sources: list[Value] = []
+        self.reads_ids = False
+        self._owners: dict[int, str] = {}
+        self._own: set[int] = set()
+        self._kept: list[Tensor] = []  # keeps ids in _owners from being reused
+        self._live: dict[int, tuple[Tensor, Value]] = {}
+        self._stale: dict[int, Tensor] = {}
+        self._storages: dict[int, list[tuple[Tensor, Value]]] = {}
+        self._counts: dict[str, int] = {}
+        for names in (model.named_parameters(remove_duplicate=False), model.named_buffers(remove_duplicate=False)):
+            for path, tensor in names:
+                owner = path.rpartition(".")[0].partition(".parametrizations")[0] or type(model).__name__
+                self._owners.setdefault(id(tensor), owner)
+                self._own.add(id(tensor))
+
+    def input(self, name: str, tree: Any) -> Any:
+        """Start tracking the tensors of one argument; returns the argument to hand to the model."""
+        tensors = list(found(tree, Tensor))
+        self.reads_ids |= any(not t.is_floating_point() for t in tensors)
+
+        def track(tensor: Tensor) -> Tensor:
+            if not tensor.is_floating_point():
+                return tensor
+            _check_input(name, tensor)
+            seen = tensor.clone() if tensor.is_inference() else tensor.detach()
+            self._source(seen, name if len(tensors) == 1 else f"{name}[{len(self.sources)}]")
+            return seen
+
+        return replaced(tree, Tensor, track)
+
+    def value_of(self, tensor: Any) -> Value:
+        """The tracked value of the model's output."""
+        if not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"The model returned {type(tensor).__name__}; choose its logits with record(..., output=...)."
+            )
+        if id(tensor) not in self._live:
+            raise ValueError("The model's output does not depend on the input by any recorded operation.")
+        return self._live[id(tensor)][1]
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = op_name(function)
+        tensors = list(found((args, kwargs), Tensor))
+        if any(id(t) in self._stale for t in tensors):
+            raise ValueError(
+                f"{name} reads a view of a tensor that was changed in place; LRP cannot follow such a view."
+            )
+        if name in MAKES_CONSTANTS or not any(id(t) in self._live for t in tensors):
+            return self._constant(name, function, tensors, args, kwargs)
+
+        call_args, call_kwargs = replaced((args, kwargs), Tensor, self._current)
+        in_place = _is_in_place(function, kwargs)
+        views = self._protect(args[0], name) if in_place and isinstance(args[0], Tensor) else []
+        operation = lookup(name)
+        memo: dict[str, Any] = {}
+        ran = operation.run(function, args, kwargs, self._tracked) if operation and operation.run else None
+        if ran is not None:
+            result, memo = ran
+        else:
+            result = function(*args, **kwargs)
+            operation = None if operation and operation.run else operation
+        changed = args[0] if in_place and result is None else result
+        outputs = [t for t in found(changed, Tensor) if t.is_floating_point() or t.is_complex()]
+        if not outputs or (changed is args[0] and not in_place):
+            return result  # nothing that relevance could reach, or the operation did nothing
+        self._stale |= {id(view): view for view, before in views if not torch.equal(view, before)}
+        if "map" in memo and not all(id(source) in self._own for source in memo["map"].sources):
+            memo["map"] = replace(memo["map"], sources=())  # made on the fly: not to be kept with the model
+        self._add(name, function, call_args, call_kwargs, operation, memo, tensors, outputs)
+        return result
+
+    def _add(
+        self, op: str, function: Any, args: Any, kwargs: Any, operation: Any, memo: Any, tensors: Any, outputs: Any
+    ) -> None:
+        kind = operation.kind if operation else "unsupported"
+        owner = next((self._owners[id(t)] for t in tensors if id(t) in self._owners), None)
+        is_layer = owner is not None and kind in LAYER_KINDS
+        name = owner if is_layer and owner else op
+        count = self._counts[name] = self._counts.get(name, 0) + 1
+        inputs = tuple(found((args, kwargs), Value))
+        values = tuple(Value(t, t.shape) for t in outputs)
+        label = name if is_layer and count == 1 else f"{name}#{count}"
+        index = len(self.steps)
+        step = Step(index, label, kind, op, function, args, kwargs, inputs, values, operation, is_layer, memo)
+        for value in inputs:
+            value.consumers.append(step)
+        if op == "relu" and inputs[0].rectified is None:
+            inputs[0].rectified = values[0]
+        for tensor, value in zip(outputs, values, strict=True):
+            value.producer = step
+            self._track(tensor, value)
+        self.steps.append(step)
+
+    def _constant(self, name: str, function: Any, tensors: list[Tensor], args: Any, kwargs: Any) -> Any:
+        """An operation on constants: remember whose parameter it read; with token ids, an embedding is a source."""
+        result = function(*args, **kwargs)
+        if isinstance(result, Tensor) and result.is_floating_point():
+            owner = next((self._owners[id(t)] for t in tensors if id(t) in self._owners), None)
+            if name == "embedding" and self.reads_ids:
+                self._source(result, owner or name)
+            elif owner is not None:
+                self._owners.setdefault(id(result), owner)
+                self._kept.append(result)
+        return result
+
+    def _source(self, tensor: Tensor, name: str) -> None:
+        count = self._counts[name] = self._counts.get(name, 0) + 1
+        value = Value(tensor, tensor.shape, part=name if count == 1 else f"{name}#{count}")
+        self.sources.append(value)
+        self._track(tensor, value)
+
+    def _track(self, tensor: Tensor, value: Value) -> None:
+        self._live[id(tensor)] = (tensor, value)
+        self._stale.pop(id(tensor), None)
+        self._storages.setdefault(tensor.untyped_storage().data_ptr(), []).append((tensor, value))
+
+    def _tracked(self, item: Any) -> bool:
+        return id(item) in self._live
+
+    def _current(self, tensor: Tensor) -> Any:
+        return self._live[id(tensor)][1] if id(tensor) in self._live else tensor
+
+    def _protect(self, target: Tensor, op: str) -> list[tuple[Tensor, Tensor]]:
+        """Copy what the tape has seen of a storage that is about to be written; returns other views of it, with copies.
+
+        The one copy not made is the common one: a ReLU over a sum or a layer's output, which can be computed again.
+        """
+        views = []
+        pointer = target.untyped_storage().data_ptr()
+        for tensor, value in self._storages.pop(pointer, []):
+            if value.tensor is None or value.tensor.untyped_storage().data_ptr() != pointer:
+                continue
+            if tensor is target and op == "relu" and can_be_dropped(value):
+                value.tensor = None
+                continue
+            value.tensor = value.tensor.clone()
+            if tensor is not target:
+                views.append((tensor, value.tensor))
+        return views
+
+
+def _is_in_place(function: Any, kwargs: Mapping[str, Any]) -> bool:
+    name = getattr(function, "__name__", "")
+    marked = name.endswith("_") and not name.endswith("__")
+    return marked or bool(kwargs.get("inplace")) or name in ("__setitem__", "__iadd__", "__isub__", "__imul__")
+
+
+def _chosen(result: Any, output: str | int | Callable[[Any], Tensor] | None) -> Any:
+    if callable(output):
+        return output(result)
+    if output is not None:
+        try:
+            return result[output]
+        except (LookupError, TypeError):
+            raise ValueError(f"The model's output has no entry {output!r}.") from None
+    if isinstance(result, Mapping) and "logits" in result:
+        return result["logits"]
+    if isinstance(result, list | tuple) and len(result) == 1:
+        return result[0]
+    return getattr(result, "logits", result)
+
+
+def _named_arguments(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[str, Any]]:
+    """Arguments with the names that the model's forward gives them."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    names = [p.name for p in inspect.signature(model.forward).parameters.values() if p.kind in kinds]
+    names += [f"input{i}" for i in range(len(names), len(args))]
+    return [*zip(names, args, strict=False), *kwargs.items()]
+
+
+def _check_model(model: nn.Module) -> None:
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"record needs a torch.nn.Module, not {type(model).__name__}.")
+    if any(module.training for module in model.modules()):
+        raise ValueError("The model is in train mode; call model.eval() first.")
+    if any(p.dtype in (torch.float16, torch.bfloat16) for p in model.parameters()):
+        raise ValueError("The model is in half precision; call model.float() first.")
+
+
+def _check_input(name: str, tensor: Tensor) -> None:
+    if tensor.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"Input {name!r} is {tensor.dtype}; LRP works in float32 or float64.")
+    if not torch.isfinite(tensor).all():
+        raise ValueError(f"Input {name!r} holds NaN or infinite values.")

@@ -1,0 +1,157 @@
+"""What a tape is made of: values (one tensor at one moment) and steps (one operation each)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from .message import Message
+
+if TYPE_CHECKING:
+    from .composite import Composite
+    from .linear_maps import LinearMap
+    from .registry import Operation
+    from .rules import Rule
+    from .weights import WeightCache
+
+
+@dataclass(eq=False, slots=True)
+class Value:
+    """One tensor as it was at one moment: an operation in place makes a new value."""
+
+    tensor: Tensor | None
+    """None where the tape does not need it: ReLU wrote over it, or a merged batch norm hides it"""
+    shape: torch.Size
+    producer: Step | None = None
+    consumers: list[Step] = field(default_factory=list)
+    rectified: Value | None = None
+    """the ReLU of this value, once the model has computed it"""
+    part: str | None = None
+    """name of the input or embedding that this is; relevance stops here"""
+
+
+@dataclass(eq=False)
+class Step:
+    """One recorded operation. ``args`` and ``kwargs`` are the call, with values in place of tracked tensors."""
+
+    index: int
+    name: str
+    """qualified name of the layer (``features.0``; called again: ``features.0#2``), or operation and count"""
+    kind: str
+    op: str
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    operation: Operation | None
+    is_layer: bool = False
+    """whether it has parameters, and so a name in the model"""
+    memo: dict[Any, Any] = field(default_factory=dict)
+    """what the forward pass left for the walk (linear map, winners of a pooling), and what walks share"""
+
+    @property
+    def layer(self) -> str:
+        """The qualified name in the model, whichever call this is."""
+        return self.name.partition("#")[0]
+
+    @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(tuple(value.shape) for value in self.inputs)
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        return tuple(self.outputs[0].shape)
+
+    @property
+    def map(self) -> LinearMap | None:
+        """The linear map of an affine step, else None."""
+        return self.memo.get("map")
+
+    def __repr__(self) -> str:
+        return f"Step({self.index}, {self.name!r}, {self.kind}, {self.op}, {self.input_shapes} -> {self.output_shape})"
+
+    def again(self, *tensors: Tensor) -> Any:
+        """The operation on other tensors in place of its inputs, in their order; nothing is changed in place."""
+        left = iter(tensors)
+        args, kwargs = replaced((self.args, self.kwargs), Value, lambda _: next(left).clone())
+        return self.function(*args, **kwargs)
+
+    def output(self) -> Tensor:
+        """The output as it was before any ReLU wrote over it; computed again where it was not kept."""
+        value = self.outputs[0]
+        if value.tensor is not None:
+            return value.tensor
+        if "output" not in self.memo:
+            x = self.inputs[0].tensor
+            assert x is not None, f"{self.name}: an input was not kept"
+            if self.map is not None:
+                self.memo["output"] = self.map.forward(x, self.map.weight, self.map.bias)
+            else:
+                self.memo["output"] = self.again(*(v.tensor for v in self.inputs if v.tensor is not None))
+        return self.memo["output"]
+
+
+@dataclass(frozen=True, eq=False)
+class Context:
+    """What a propagation function may need beside its step and the relevance that arrives."""
+
+    rule: Rule | None
+    composite: Composite
+    weights: WeightCache
+    rows: int
+    room: Callable[[Tensor], bool]
+    """whether the tape may keep these bytes for the next walk"""
+
+    def message(self, coefficient: Tensor, value: Tensor | None = None) -> Message:
+        """Relevance ``coefficient * value``, or plain relevance without a value."""
+        return Message(coefficient, value, self.rows)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a step passes to each of its inputs (None: nothing) and what it kept, (B,) in float64 or 0."""
+
+    messages: tuple[Message | None, ...]
+    bias: Tensor | float = 0.0
+    epsilon: Tensor | float = 0.0
+    softmax: Tensor | float = 0.0
+    constant: Tensor | float = 0.0
+    dropped: Tensor | float = 0.0
+
+
+def can_be_dropped(value: Value) -> bool:
+    """Whether a value that only ReLU reads need not be kept: it can be computed again from its producer."""
+    return (
+        value.producer is not None
+        and (value.producer.map is not None or value.producer.kind == "add")
+        and all(step.op == "relu" for step in value.consumers)
+    )
+
+
+def found(tree: Any, kind: type) -> Iterator[Any]:
+    """Everything of this type in nested lists, tuples and dicts, in order."""
+    if isinstance(tree, kind):
+        yield tree
+    elif isinstance(tree, list | tuple):
+        for item in tree:
+            yield from found(item, kind)
+    elif isinstance(tree, dict):
+        for item in tree.values():
+            yield from found(item, kind)
+
+
+def replaced(tree: Any, kind: type, new: Callable[[Any], Any]) -> Any:
+    """The same nested lists, tuples and dicts with everything of this type replaced."""
+    if isinstance(tree, kind):
+        return new(tree)
+    if isinstance(tree, list | tuple):
+        items = [replaced(item, kind, new) for item in tree]
+        return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
+    if isinstance(tree, dict):
+        return {key: replaced(item, kind, new) for key, item in tree.items()}
+    return tree

@@ -1,0 +1,154 @@
+"""The tape: one recorded forward pass, to be explained as often and as variously as one likes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from . import ledger, limits
+from .composite import Composite
+from .errors import UnsupportedOp
+from .explanation import Explanation
+from .message import Message
+from .rules import Rule
+from .steps import Step, Value
+from .target import Target
+from .walk import Trace, walk
+from .weights import WeightCache
+
+
+@dataclass(eq=False)
+class Tape:
+    """Made by :func:`lrp_core.record`. Safe to share between threads."""
+
+    steps: tuple[Step, ...]
+    """the operations that lead from an input to the output, in the order they ran"""
+    _output: Value
+    output: Tensor
+    """logits (B, C)"""
+    _parts: dict[str, Value]
+    _weights: WeightCache
+    limit: int = limits.CACHE_PER_TAPE
+    """bytes that may be kept beside the recorded pass, to answer the next question faster"""
+    _kept: int = 0
+    _last: Trace | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held: the recorded pass, denominators and the last walk. Weights are the model's."""
+        tensors = [v.tensor for step in self.steps for v in (*step.inputs, *step.outputs) if v.tensor is not None]
+        tensors += [t for step in self.steps for t in step.memo.values() if isinstance(t, Tensor)]
+        if self._last is not None:
+            for passage in self._last.passages.values():
+                tensors += [m.coefficient for m in passage.outcome.messages if m is not None]
+        storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}
+        return sum(storages.values())
+
+    def unsupported(self) -> tuple[Step, ...]:
+        """The steps that have no rule; while there is one, :meth:`explain` raises :class:`UnsupportedOp`."""
+        return tuple(step for step in self.steps if step.operation is None)
+
+    def plan(self, composite: Composite) -> tuple[tuple[Step, Rule | None], ...]:
+        """Each step with the rule that the composite gives it; None where the operation has only one way."""
+        _check(composite, Composite, "composite", "lrp.presets.epsilon(1e-6)")
+        affine = [step for step in self.steps if step.map is not None]
+        depth = {step: place / len(affine) for place, step in enumerate(affine)}
+        raw = self._reads_input()
+
+        def rule_of(step: Step) -> Rule | None:
+            names = (step.name, step.layer)
+            if composite.is_gradient:
+                return composite.default
+            if step in depth:
+                return composite.of_affine(names, step.kind, depth[step], raw[step.inputs[0]])
+            if step.kind == "add" or (step.kind == "pool" and "winners" not in step.memo):
+                return composite.of_sum(names, step.kind)
+            return None
+
+        return tuple((step, rule_of(step)) for step in self.steps)
+
+    def explain(self, composite: Composite, target: Target, *, layers: bool = False) -> Explanation:
+        """Share the target's score over the inputs by the composite's rules.
+
+        Runs no forward operation; what the last call computed above the highest changed rule is used again.
+        ``layers=True`` also gives the relevance at the input of every layer. Raises :class:`UnsupportedOp` before
+        anything is computed, and ``ValueError`` for a class that is not there.
+        """
+        _check(target, Target, "target", "lrp.Target.top()")
+        plan = self.plan(composite)
+        self._refuse_unsupported()
+        with torch.inference_mode(False), torch.no_grad():
+            rows = self.output.shape[0]
+            start = Message(target.weights(self.output), self.output, rows)
+            trace = walk(plan, self._output, start, target, composite, self._weights, self._room, self._last)
+            self._keep(trace)
+            parts = {name: self._relevance_of(value, trace) for name, value in self._parts.items()}
+            passages = tuple(trace.passages.values())
+            arrived = [trace.arrived[value].total for value in self._parts.values() if value in trace.arrived]
+            total = torch.stack(arrived).sum(0) if arrived else torch.zeros_like(start.total)
+            return Explanation(
+                parts=parts,
+                start=start.relevance,
+                layers=self._layers(trace) if layers else {},
+                ledger=ledger.close(tuple(passage.row for passage in passages), start.total, total),
+            )
+
+    def sweep(self, composite: Composite, target: Target, **parameter: Sequence[float]) -> Explanation:
+        """Many values of one parameter, e.g. ``sweep(composite, target, gamma=[0, 0.1, 0.2])``.
+
+        Everything in the Explanation has a leading axis of G values; what does not depend on the parameter is
+        computed once.
+        """
+        if len(parameter) != 1:
+            raise TypeError("sweep takes the values of one parameter, e.g. gamma=[0, 0.1, 0.2].")
+        ((name, values),) = parameter.items()
+        if not len(values):
+            raise ValueError(f"sweep needs at least one value of {name}.")
+        return Explanation.stacked([self.explain(composite.with_(**{name: v}), target) for v in values])
+
+    def _reads_input(self) -> dict[Value, bool]:
+        """For each value, whether no affine step lies between it and the input."""
+        raw = {value: value.part is not None for step in self.steps for value in (*step.inputs, *step.outputs)}
+        for step in self.steps:
+            if step.map is None and all(raw[value] for value in step.inputs):
+                raw |= dict.fromkeys(step.outputs, True)
+        return raw
+
+    def _refuse_unsupported(self) -> None:
+        for step in self.unsupported():
+            before = [s.name for s in self.steps[: step.index] if s.is_layer]
+            place = f"after layer {before[-1]!r}" if before else "before the first layer"
+            raise UnsupportedOp(
+                f"The operation {step.op!r} ({step.name}, {place}) has no propagation rule in this form; register one "
+                f"with the decorator @lrp_core.propagates(torch.{step.op}, kind=...) and record again."
+            )
+
+    def _relevance_of(self, value: Value, trace: Trace) -> Tensor:
+        if value in trace.arrived:
+            return trace.arrived[value].relevance
+        return torch.zeros(value.shape, dtype=self.output.dtype, device=self.output.device)
+
+    def _layers(self, trace: Trace) -> Mapping[str, Tensor]:
+        passages = ((step, trace.passages[step]) for step in self.steps if step.is_layer and step in trace.passages)
+        messages = {step.name: passage.outcome.messages[0] for step, passage in passages}
+        return {name: message.relevance for name, message in messages.items() if message is not None}
+
+    def _room(self, tensor: Tensor) -> bool:
+        if self._kept + tensor.nbytes > self.limit:
+            return False
+        self._kept += tensor.nbytes
+        return True
+
+    def _keep(self, trace: Trace) -> None:
+        """Keep the walk for the next one, if its coefficients fit; a single assignment, so threads see old or new."""
+        messages = (m for passage in trace.passages.values() for m in passage.outcome.messages if m is not None)
+        size = sum(message.coefficient.nbytes for message in messages)
+        self._last = trace if self._kept + size <= self.limit else None
+
+
+def _check(value: object, wanted: type, what: str, example: str) -> None:
+    if not isinstance(value, wanted):
+        raise TypeError(f"The {what} must be a {wanted.__name__}, such as {example}, not {type(value).__name__}.")

@@ -1,0 +1,98 @@
+"""The walk: relevance from the output back to the inputs, step by step, with the books kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from . import gradient
+from .composite import Composite
+from .ledger import ABSORBERS, Row
+from .message import Message
+from .registry import outcome_of
+from .rules import Rule
+from .steps import Context, Outcome, Step, Value
+from .target import Target
+from .weights import WeightCache
+
+
+@dataclass(frozen=True, eq=False)
+class Passage:
+    """What happened at one step: which rule, what it passed on, and its row in the ledger."""
+
+    rule: Rule | None
+    outcome: Outcome
+    row: Row
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """A finished walk. The next one keeps everything above the highest step whose rule changed."""
+
+    target: Target
+    attention: str
+    bias: str
+    gradient: bool
+    passages: Mapping[Step, Passage]
+    arrived: Mapping[Value, Message]
+    """relevance of the inputs and embeddings that it reached"""
+
+    def fits(self, composite: Composite, target: Target) -> bool:
+        """Whether a walk with this composite and target starts like this one."""
+        return (self.target, self.attention, self.bias, self.gradient) == (
+            target,
+            composite.attention,
+            composite.bias,
+            composite.is_gradient,
+        )
+
+
+def walk(
+    plan: tuple[tuple[Step, Rule | None], ...],
+    output: Value,
+    start: Message,
+    target: Target,
+    composite: Composite,
+    weights: WeightCache,
+    room: Callable[[Tensor], bool],
+    last: Trace | None,
+) -> Trace:
+    """Share ``start``, the relevance of ``output``, over the inputs; ``plan`` lists steps in the order they ran."""
+    reuse = last if last is not None and last.fits(composite, target) else None
+    passages: dict[Step, Passage] = {}
+    pending: dict[Value, Message] = {output: start}
+    for step, rule in reversed(plan):
+        messages = tuple(pending.pop(value, None) for value in step.outputs)
+        if all(message is None for message in messages):
+            continue
+        before = reuse.passages.get(step) if reuse is not None else None
+        if before is not None and before.rule == rule:
+            passage = before
+        else:
+            reuse = None
+            passage = _pass(step, rule, messages, Context(rule, composite, weights, start.rows, room))
+        passages[step] = passage
+        for value, message in zip(step.inputs, passage.outcome.messages, strict=True):
+            if message is not None:
+                pending[value] = pending[value].plus(message) if value in pending else message
+    return Trace(target, composite.attention, composite.bias, composite.is_gradient, passages, pending)
+
+
+def _pass(step: Step, rule: Rule | None, messages: tuple[Message | None, ...], context: Context) -> Passage:
+    r_out = _sum([message.total for message in messages if message is not None])
+    arrived: Any = messages[0] if len(messages) == 1 else messages
+    assert step.operation is not None
+    propagate = gradient.propagate if context.composite.is_gradient else step.operation.propagate
+    outcome = outcome_of(propagate(step, arrived, context), step, r_out, context)
+    r_in = [message.total for message in outcome.messages if message is not None]
+    zero = torch.zeros_like(r_out)
+    absorbed = {name: zero + getattr(outcome, name) for name in ABSORBERS}
+    return Passage(rule, outcome, Row(step, r_out, _sum(r_in) if r_in else zero, **absorbed))
+
+
+def _sum(totals: list[Tensor]) -> Tensor:
+    return totals[0] if len(totals) == 1 else torch.stack(totals).sum(0)

@@ -1,0 +1,79 @@
+"""Weights derived from a model's own (W+, W-, merged batch norms), made once per model and shared by its visitors."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from . import limits
+
+
+@dataclass(frozen=True, eq=False)
+class _Entry:
+    sources: tuple[Tensor, ...]
+    versions: tuple[int, ...]
+    result: Tensor
+
+
+def _versions(sources: tuple[Tensor, ...]) -> tuple[int, ...]:
+    return tuple(0 if source.is_inference() else source._version for source in sources)
+
+
+class WeightCache:
+    """Derived tensors by name and sources; an entry is made again once a source has been written to."""
+
+    def __init__(self) -> None:
+        self._entries: dict[tuple[Any, ...], _Entry] = {}
+        self._lock = threading.Lock()
+        self._bytes = 0
+
+    def get(self, name: str, sources: tuple[Tensor, ...], make: Callable[[], Tensor]) -> Tensor:
+        """The tensor called ``name`` derived from ``sources``: kept from before, or made now."""
+        key = (name, *map(id, sources))
+        entry = self._entries.get(key)
+        if entry is not None and entry.versions == _versions(sources):
+            return entry.result
+        result = make()
+        with self._lock:
+            self._drop(key)
+            while self._entries and self._bytes + result.nbytes > limits.WEIGHTS_PER_MODEL:
+                self._drop(next(iter(self._entries)))
+            if result.nbytes <= limits.WEIGHTS_PER_MODEL:  # holding the sources keeps their ids from being reused
+                self._entries[key] = _Entry(sources, _versions(sources), result)
+                self._bytes += result.nbytes
+        return result
+
+    def _drop(self, key: tuple[Any, ...]) -> None:
+        entry = self._entries.pop(key, None)
+        if entry is not None:
+            self._bytes -= entry.result.nbytes
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return self._bytes
+
+
+_CACHES: weakref.WeakKeyDictionary[nn.Module, WeightCache] = weakref.WeakKeyDictionary()
+_LOCK = threading.Lock()
+
+
+def cache_of(model: nn.Module) -> WeightCache:
+    """The cache of this model; it goes when the model goes, and leaves no trace on it."""
+    with _LOCK:
+        return _CACHES.setdefault(model, WeightCache())
+
+
+def positive(weight: Tensor) -> Tensor:
+    """W+ = max(W, 0)."""
+    return weight.clamp(min=0)
+
+
+def negative(weight: Tensor) -> Tensor:
+    """W- = min(W, 0)."""
+    return weight.clamp(max=0)
