@@ -1,0 +1,92 @@
+"""One table: how long a heatmap takes and how much memory, `lrp_core` beside torch, zennit and captum.
+
+python -m benchmarks.speed                 # both networks, with memory: about ten minutes on two cores
+python -m benchmarks.speed --networks digits --rounds 200 --no-memory
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from importlib.metadata import version
+
+import torch
+
+from . import contest
+from .contest import FORWARD, FULL_RUNS, NETWORKS, ROWS
+from .measure import CONTENDERS, makers, megabytes, shortest
+
+ROUNDS = {"digits": 300, "vgg16": 6}
+
+# What we aim at: multiples of F on VGG-16, milliseconds on the digits network.
+REACH = {
+    "vgg16": {
+        contest.GRADIENT: "1.9 F",
+        contest.EPSILON: "1.95 F",
+        contest.EPSILON_PLUS: "2.7 F",
+        contest.BOX: "2.7 F",
+        contest.ALPHA_BETA: "3.5 F",
+        contest.GAMMA_MOVED: "0.95 F",
+        contest.TARGET_MOVED: "1.0 F",
+        contest.EPSILON_MOVED: "1.0 F",
+        contest.FAMILY: "1.05 F",
+        contest.SWEEP: "15 F",
+        contest.FIRST_LAYER: "0.1 F",
+    },
+    "digits": {
+        **dict.fromkeys((contest.EPSILON, contest.EPSILON_PLUS, contest.BOX, contest.ALPHA_BETA), "1.5 ms"),
+        **dict.fromkeys((contest.GAMMA_MOVED, contest.TARGET_MOVED, contest.EPSILON_MOVED), "0.6 ms"),
+    },
+}
+
+
+def main() -> None:
+    options = _options()
+    torch.set_num_threads(options.threads)
+    print(
+        f"torch {torch.__version__}, {options.threads} threads of {os.cpu_count()} cores; F is the plain forward pass"
+    )
+    peers = [name if name == "lrp_core" else f"{name} {version(name).split('+')[0]}" for name in CONTENDERS]
+    print("|".join(["", "network", "what", *peers, "reach", ""]))
+    print("|" + "---|" * (len(CONTENDERS) + 3))
+    for key in options.networks:
+        for line in _table(key, options.rounds or ROUNDS[key], memory=not options.no_memory):
+            print("|".join(["", *line, ""]), flush=True)
+
+
+def _table(key: str, rounds: int, memory: bool) -> list[list[str]]:
+    """The lines of one network: its name, the row, a cell per contender, and what we aim at."""
+    network = NETWORKS[key]()
+    jobs = {(row, who): make() for who in CONTENDERS for row, make in makers(who, network).items()}
+    shortest(jobs, rounds=1)
+    seconds = shortest(jobs, rounds)
+
+    def cell(row: str, who: str) -> str:
+        if (row, who) in seconds:
+            peak = f", {megabytes(key, who, row):.0f} MB" if memory else ""
+            return _time(seconds[row, who], seconds[FORWARD, "torch"]) + peak
+        full_run, times = FULL_RUNS.get(row, (row, 1))
+        if (full_run, who) in seconds:
+            return _time(times * seconds[full_run, who], seconds[FORWARD, "torch"])
+        return ""
+
+    reach = REACH[key]
+    return [[network.name, row, *(cell(row, who) for who in CONTENDERS), reach.get(row, "")] for row in ROWS]
+
+
+def _time(seconds: float, forward: float) -> str:
+    return f"{seconds * 1e3:.3g} ms, {seconds / forward:.2f} F"
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=sys.modules[__name__].__doc__.splitlines()[0])
+    parser.add_argument("--networks", nargs="+", choices=list(NETWORKS), default=list(NETWORKS))
+    parser.add_argument("--rounds", type=int, help="timed runs of everything; the fastest counts")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--no-memory", action="store_true", help="leave out the memory, one process per cell")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
