@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,7 @@ def identify(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@cache
 def syntax(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
@@ -85,7 +87,9 @@ def test_no_hooks_no_raw_html_no_swallowed_errors(path: Path):
             assert not (silent and broad), f"line {node.lineno} swallows every error"
 
 
-@pytest.mark.parametrize("path", [path for path in MODULES if "tests" in path.parts], ids=identify)
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if path.stem.startswith(("test_", "conftest"))], ids=identify
+)
 def test_tests_wait_for_a_condition_and_never_sleep(path: Path):
     assert "sleep" not in attributes(path)
 
