@@ -1,0 +1,24 @@
+"""The entry: `streamlit run app.py`. Page settings and navigation, nothing else."""
+
+import streamlit as st
+
+st.set_page_config(page_title="LRP lab", page_icon="assets/icon.svg", layout="wide")
+st.navigation(
+    [
+        st.Page(
+            "pages/home.py",
+            title="Home",
+            icon=":material/home:",
+            default=True,
+            help="What this laboratory is, and a live example of each page.",
+        ),
+        st.Page(
+            "pages/digits.py",
+            title="Handwritten digits",
+            icon=":material/draw:",
+            url_path="digits",
+            help="Draw a digit and see which strokes speak for the network's answer.",
+        ),
+    ],
+    position="top",
+).run()

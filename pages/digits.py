@@ -1,0 +1,72 @@
+"""Handwritten digits: draw one, see what the network reads, and why."""
+
+import streamlit as st
+
+from pages.shared import front_door
+
+PAGE = "digits"
+
+front_door.enter()
+
+st.header("Handwritten digits", anchor=False)
+st.markdown("Draw a digit. The network reads it, and the heatmap shows what spoke for its answer and what against.")
+
+with st.skeleton(height=600):
+    # torch takes a second to import, the first time: the page draws its head before it does.
+    from models.digits import LABELS
+    from pages.shared import digit_subject, link, session
+    from pages.shared.closing import limits
+    from pages.shared.drawing_board import drawing, drawing_board
+    from pages.shared.explain_panel import ExplainPanel
+    from pages.shared.settings import Offer, Settings
+    from pages.shared.workbench import workbench
+
+SAMPLES = digit_subject.board_samples()
+OFFER = Offer(
+    defaults=Settings(sample="sample-3", network="digits"),
+    classes=len(LABELS),
+    samples=tuple(SAMPLES),
+    networks=tuple(digit_subject.NETWORKS),
+    layers=digit_subject.layers(),
+)
+
+
+def draw_input() -> digit_subject.Subject | str:
+    """The board, and which network looks at it."""
+    drawing_board(PAGE, SAMPLES)
+    network_choice()
+    settings = session.settings(PAGE)
+    return digit_subject.digit_subject(PAGE, drawing(PAGE, SAMPLES), settings.sample, settings.network, settings.mark)
+
+
+def network_choice() -> None:
+    """Honest or cheating, with or without the mark that the twin learned to rely on."""
+    settings = session.settings(PAGE)
+    network, mark = f"{PAGE}.network", f"{PAGE}.mark"
+    st.session_state[network], st.session_state[mark] = settings.network, settings.mark
+    st.segmented_control(
+        "Network",
+        list(digit_subject.NETWORKS),
+        format_func=digit_subject.NETWORKS.__getitem__,
+        required=True,
+        key=network,
+        on_change=lambda: session.change(PAGE, network=st.session_state[network]),
+    )
+    st.toggle(
+        "Put the mark on",
+        key=mark,
+        on_change=lambda: session.change(PAGE, mark=st.session_state[mark]),
+        help="A small square in the corner. Every 8 that the cheating twin was trained on carried it.",
+    )
+
+
+if link.arrive(PAGE, OFFER):
+    ExplainPanel.follow_settings(PAGE)
+link.note(PAGE)
+try:
+    digit_subject.network(session.settings(PAGE).network)
+except FileNotFoundError as error:
+    st.error(f"This page cannot work yet. {error} The other pages work.")
+else:
+    workbench(PAGE, OFFER, LABELS, draw_input)
+    limits()

@@ -1,0 +1,55 @@
+"""What the network believes, as bars: ten upright ones for the digits, five lying ones for classes with long names."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import streamlit as st
+
+_HERE = Path(__file__)
+_component = st.components.v2.component(
+    "bars",
+    html='<ol role="list"></ol>',
+    css=_HERE.with_suffix(".css").read_text("utf-8"),
+    js=_HERE.with_suffix(".js").read_text("utf-8"),
+)
+
+
+def bars(
+    names: Sequence[str],
+    shares: Sequence[float],
+    *,
+    key: str,
+    alt: str,
+    chosen: int | None = None,
+    upright: bool = False,
+) -> None:
+    """Show one bar per name.
+
+    Args:
+        names: One for each bar.
+        shares: Between 0 and 1.
+        key: Unique among all widgets.
+        alt: What the bars show, for those who cannot see them.
+        chosen: Position of the bar to stress: the class that is explained.
+        upright: Columns side by side (short names) instead of rows (long names).
+    """
+    _component(
+        key=key,
+        data={
+            "names": list(names),
+            "shares": [float(share) for share in shares],
+            "texts": [percent(share) for share in shares],
+            "chosen": chosen,
+            "alt": alt,
+            "upright": upright,
+        },
+    )
+
+
+def percent(share: float) -> str:
+    """A probability as people write it: never 100 % or 0 % where it is not."""
+    if share < 0.01:
+        return "< 1 %"
+    if share > 0.99:
+        return "> 99 %"
+    return f"{share:.0%}".replace("%", " %")

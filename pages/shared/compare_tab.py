@@ -1,0 +1,87 @@
+"""Compare rules: the same question answered by several rules, in one scale, with how much they agree."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+
+from lrp_core import heatmap
+from pages.shared import explaining, session
+from pages.shared.explaining import Subject
+from pages.shared.heatmap_view import heatmap_view
+from pages.shared.result import balance_of
+from pages.shared.rules_text import RULES
+from pages.shared.settings import Settings
+
+FEWEST, MOST = 2, 6
+
+
+def show(subject: Subject, settings: Settings) -> None:
+    """Heatmaps of the chosen rules side by side, and the rank correlation of each pair."""
+    key = f"{subject.page}.compare.rules"
+    saved = f"{subject.page}.compared"
+    st.session_state[key] = st.session_state.setdefault(saved, ["recommended", "lrp0", "epsilon", "zplus"])
+    chosen = st.pills(
+        f"Rules to compare ({FEWEST} to {MOST})",
+        list(RULES),
+        selection_mode="multi",
+        format_func=lambda rule: RULES[rule].label,
+        key=key,
+        on_change=lambda: st.session_state.update({saved: st.session_state[key]}),
+    )
+    if not FEWEST <= len(chosen) <= MOST:
+        st.info(f"Choose {FEWEST} to {MOST} rules.")
+        return
+    chosen = [rule for rule in RULES if rule in chosen]
+    maps, times, lines = {}, {}, {}
+    for rule in chosen:
+        maps[rule], times[rule], lines[rule] = _explained(subject, replace(settings, rule=rule, layers=()))
+    asked = explaining.question(settings, subject)
+    vmax = max(heatmap.scale(relevance).vmax for relevance in maps.values())
+    with st.grid("auto", min_column_width=150):
+        for rule in chosen:
+            with st.container():
+                st.markdown(f"**{RULES[rule].label}**")
+                heatmap_view(
+                    maps[rule],
+                    key=f"{subject.page}.compare.{rule}",
+                    alt=heatmap.alt_text(maps[rule], asked, RULES[rule].label),
+                    colours=settings.colours,
+                    vmax=vmax,
+                )
+                st.caption(f"{lines[rule]}. Took {times[rule]:.1f} ms.")
+    st.caption(f"One scale for all: the strongest colour stands for {vmax:.2g}. Epsilon and gamma as in the panel.")
+    st.markdown("**Rank correlation**")
+    st.caption("1: both rules order the pixels alike. 0: their orders have nothing in common. −1: one is the reverse.")
+    table = {"Rule": [RULES[rule].label for rule in chosen]}
+    for column in chosen:
+        table[RULES[column].label] = [f"{rank_correlation(maps[row], maps[column]):.2f}" for row in chosen]
+    st.table(table, hide_index=True)
+
+
+def _explained(subject: Subject, settings: Settings) -> tuple[np.ndarray, float, str]:
+    """Heatmap (H, W), milliseconds and balance line of one rule."""
+    asked = explaining.composite(settings), explaining.target(settings, subject)
+
+    def make() -> tuple[np.ndarray, float, str]:
+        tape, start = subject.tape, time.perf_counter()
+        explanation = tape.explain(*asked)
+        spent = 1000 * (time.perf_counter() - start)
+        return explaining.heat(explanation), spent, balance_of(explanation).text
+
+    return session.remember(f"{subject.page}.compare.{settings.rule}", (subject.key, *asked), make)
+
+
+def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Spearman's rank correlation of two maps of one shape; ties share the mean rank. 0 if one is constant."""
+    x, y = (_ranks(values.ravel()) for values in (a, b))
+    x, y = x - x.mean(), y - y.mean()
+    size = np.sqrt((x @ x) * (y @ y))
+    return float(x @ y / size) if size else 0.0
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    _, group, count = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(count)
+    return (last - (count - 1) / 2)[group]

@@ -1,0 +1,115 @@
+"""The explain panel: which class, which rule, epsilon, gamma, and how to show it. The same on every page."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from pages.shared import link, session
+from pages.shared.bars import percent
+from pages.shared.live_slider import LiveSlider
+from pages.shared.rules_text import LEGEND, RULES
+from pages.shared.settings import COLOURS, EPSILONS, GAMMAS, NO_CLASS, OPACITIES, TOPS, VIEWS, Offer, nearest
+
+TOP_CLASSES = 5
+"""How many classes are offered first, with the most probable on top."""
+
+
+class ExplainPanel:
+    """Draws the controls. The two sliders report while they move, so they are mounted last: see `mount_sliders`.
+
+    Args:
+        page: Whose settings it shows and changes.
+        offer: What the page offers.
+        labels: One per class.
+    """
+
+    def __init__(self, page: str, offer: Offer, labels: Sequence[str]) -> None:
+        self.page, self.offer, self.labels = page, offer, labels
+        defaults = offer.defaults
+        self.epsilon = LiveSlider(
+            f"{page}.slider.epsilon", "Epsilon", EPSILONS, index=nearest(EPSILONS, defaults.epsilon), fmt="{:g}"
+        )
+        self.gamma = LiveSlider(
+            f"{page}.slider.gamma", "Gamma", GAMMAS, index=nearest(GAMMAS, defaults.gamma), fmt="{:g}"
+        )
+        session.change(page, epsilon=self.epsilon.value, gamma=self.gamma.value)
+
+    @staticmethod
+    def follow_settings(page: str) -> None:
+        """Move the sliders to where the settings say, after a link changed those."""
+        settings = session.settings(page)
+        LiveSlider.set_index(f"{page}.slider.epsilon", nearest(EPSILONS, settings.epsilon))
+        LiveSlider.set_index(f"{page}.slider.gamma", nearest(GAMMAS, settings.gamma))
+
+    @property
+    def held(self) -> bool:
+        """Whether a slider is being moved right now."""
+        return self.epsilon.held or self.gamma.held
+
+    def draw(self, probabilities: np.ndarray | None, open_plan: Callable[[], None] | None) -> None:
+        """Draw the panel. Without probabilities (nothing to explain yet) classes are offered in their own order."""
+        self._classes(probabilities)
+        self._select("rule", "Rule", list(RULES), lambda rule: RULES[rule].label)
+        rule = RULES[session.settings(self.page).rule]
+        st.caption(rule.words)
+        with st.container(horizontal=True, gap="small"):
+            with st.popover("Formula", icon=":material/function:"):
+                st.latex(rule.formula)
+                st.markdown(LEGEND)
+                st.caption(f"Source: {rule.source}.")
+            layers = session.settings(self.page).layers
+            name = f"Per layer ({len(layers)} changed)" if layers else "Per layer…"
+            if st.button(name, icon=":material/layers:", disabled=open_plan is None) and open_plan:
+                open_plan()
+        self._slots = st.container()
+        self._display()
+        link.copy_button(self.page, self.offer)
+
+    def mount_sliders(self, uses_epsilon: bool, uses_gamma: bool) -> None:
+        """Put the sliders in their place; to be called when everything else has been drawn."""
+        label = RULES[session.settings(self.page).rule].label
+        with self._slots:
+            self.epsilon.mount(disabled=None if uses_epsilon else f"{label} has no epsilon.")
+            self.gamma.mount(disabled=None if uses_gamma else f"{label} has no gamma.")
+
+    def _classes(self, probabilities: np.ndarray | None) -> None:
+        if probabilities is None:
+            order = range(self.offer.classes)
+            names = dict(enumerate(self.labels))
+            first = "The most likely class"
+        else:
+            ranked = np.argsort(-probabilities, kind="stable")
+            order = [*ranked[:TOP_CLASSES].tolist(), *sorted(ranked[TOP_CLASSES:].tolist())]
+            names = {index: f"{self.labels[index]} · {percent(probabilities[index])}" for index in order}
+            first = f"The most likely: {names[order[0]]}"
+        self._select(
+            "target", "Class", [NO_CLASS, *order], ({NO_CLASS: first} | names).__getitem__, help="Type to search."
+        )
+        self._select("rather_than", "… rather than", [NO_CLASS, *order], ({NO_CLASS: "—"} | names).__getitem__)
+
+    def _display(self) -> None:
+        view, colours = st.columns(2)
+        with view:
+            self._select("view", "Show", list(VIEWS), VIEWS.__getitem__)
+        with colours:
+            self._select("colours", "Colours", list(COLOURS), COLOURS.__getitem__)
+        chosen = session.settings(self.page).view
+        if chosen in ("overlay", "both"):
+            self._widget(st.select_slider, "opacity", "Opacity", OPACITIES, format_func=lambda share: f"{share} %")
+        if chosen == "top":
+            self._widget(st.select_slider, "top", "Strongest pixels", TOPS, format_func=lambda share: f"{share} %")
+
+    def _select(self, field: str, label: str, options: list, format_func: Callable[[Any], str], **more: Any) -> None:
+        self._widget(st.selectbox, field, label, options, format_func=format_func, **more)
+
+    def _widget(self, widget: Callable, field: str, label: str, options: Sequence, **more: Any) -> None:
+        """One control that shows a setting and changes it."""
+        key = f"{self.page}.{field}"
+        st.session_state[key] = getattr(session.settings(self.page), field)
+        widget(label, options, key=key, on_change=_take, args=(self.page, field), **more)
+
+
+def _take(page: str, field: str) -> None:
+    session.change(page, **{field: st.session_state[f"{page}.{field}"]})

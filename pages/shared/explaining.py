@@ -1,0 +1,109 @@
+"""From settings to a heatmap: which composite and target they mean, and the tape that explains the present input.
+
+This module brings torch, which takes a second to import: pages import it after they have drawn themselves.
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+
+import lrp_core as lrp
+from pages.shared import session
+from pages.shared.settings import NO_CLASS, Settings
+
+RULE_VALUES = {
+    "lrp0": lrp.LRP0(),
+    "epsilon": lrp.Epsilon(relative=True),
+    "gamma": lrp.Gamma(),
+    "zplus": lrp.ZPlus(),
+    "a2b1": lrp.AlphaBeta(alpha=2.0, beta=1.0),
+    "wsquare": lrp.WSquare(),
+    "flat": lrp.Flat(),
+}
+"""The rule behind each key of `rules_text.LAYER_RULES`; epsilon and gamma are set by the sliders."""
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """What is explained: one input to one network, in numbers, in a picture, in words and in code.
+
+    page: the page it belongs to. network: name of the model. x: the input as the model gets it, (1, C, H, W).
+    labels: one per class. picture: the input as a person sees it, (H, W) or (H, W, 3), uint8 or floats in 0..1.
+    code: Python lines that make `model` and `x`.
+    """
+
+    page: str
+    network: str
+    model: torch.nn.Module
+    x: torch.Tensor
+    labels: tuple[str, ...]
+    picture: np.ndarray
+    code: str
+
+    @cached_property
+    def key(self) -> tuple[str, bytes]:
+        """Tells two subjects apart."""
+        return self.network, self.x.numpy().tobytes()
+
+    @property
+    def tape(self) -> lrp.Tape:
+        """The recorded run of the model: made once for each input, kept for this visitor."""
+        return session.remember(f"{self.page}.tape", self.key, lambda: lrp.record(self.model, self.x))
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """Softmax of the scores, one per class."""
+        return torch.softmax(self.tape.output[0], 0).numpy()
+
+    def label(self, index: int) -> str:
+        """The class in words; `NO_CLASS` means the one that the network ranks first."""
+        return self.labels[self.classes(index)]
+
+    def classes(self, index: int) -> int:
+        """The class index, with `NO_CLASS` replaced by the one that the network ranks first."""
+        return int(self.tape.output[0].argmax()) if index == NO_CLASS else index
+
+
+def composite(settings: Settings) -> lrp.Composite:
+    """The composite that the settings stand for, with the rules chosen layer by layer on top.
+
+    The recommended one has no zB rule on the first layer: paper is 0 and ink is 1, so relevance falls on the strokes
+    by itself, and seen side by side the maps with zB were blurred.
+    """
+    if settings.rule == "gxi":
+        return lrp.presets.gradient_times_input()
+    if settings.rule == "recommended":
+        chosen = lrp.Composite(RULE_VALUES["epsilon"], by_kind={"conv": RULE_VALUES["gamma"]})
+    else:
+        chosen = lrp.Composite(RULE_VALUES[settings.rule])
+    by_name = {name: RULE_VALUES[rule] for name, rule in settings.layers}
+    return replace(chosen, by_name=by_name).with_(epsilon=settings.epsilon).with_(gamma=settings.gamma)
+
+
+def target(settings: Settings, subject: Subject) -> lrp.Target:
+    """What is explained: a class, or a class rather than another."""
+    wanted = subject.classes(settings.target)
+    if settings.rather_than in (NO_CLASS, wanted):
+        return lrp.Target.logit(wanted)
+    return lrp.Target.difference(wanted, settings.rather_than)
+
+
+def question(settings: Settings, subject: Subject) -> str:
+    """What the heatmap answers, in words: "3" or "3 rather than 8"."""
+    wanted = subject.classes(settings.target)
+    if settings.rather_than in (NO_CLASS, wanted):
+        return subject.labels[wanted]
+    return f"{subject.labels[wanted]} rather than {subject.labels[settings.rather_than]}"
+
+
+def explain(settings: Settings, subject: Subject) -> lrp.Explanation:
+    """The explanation that the settings ask for. Only what changed since the last one is computed again."""
+    asked = composite(settings), target(settings, subject)
+    return session.remember(f"{subject.page}.explanation", (subject.key, *asked), lambda: subject.tape.explain(*asked))
+
+
+def heat(explanation: lrp.Explanation) -> np.ndarray:
+    """Relevance of each pixel, (H, W): the sum over the channels."""
+    return explanation.relevance[0].sum(0).numpy()

@@ -1,0 +1,85 @@
+// The browser half of film: every frame is here already, so stepping, dragging and playing ask nobody.
+const films = new WeakMap();
+const PERIOD = 350; // milliseconds a frame stays while playing
+
+const bytes = (base64) => Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+
+function paint(canvas, frame, table) {
+  const image = new ImageData(frame.columns, frame.rows);
+  bytes(frame.shades).forEach((shade, at) => {
+    image.data.set(table.subarray(3 * shade, 3 * shade + 3), 4 * at);
+    image.data[4 * at + 3] = 255;
+  });
+  canvas.width = frame.columns;
+  canvas.height = frame.rows;
+  canvas.getContext("2d").putImageData(image, 0, 0);
+}
+
+export default function ({ data, parentElement: root }) {
+  const film = films.get(root) ?? { at: data.start, identity: null, timer: null };
+  films.set(root, film);
+  const { frames } = data;
+  const table = bytes(data.table);
+  const slider = root.querySelector("input");
+  const play = root.querySelector(".play");
+  const strip = root.querySelector(".strip");
+  const screen = root.querySelector(".stage canvas");
+
+  const stop = () => {
+    clearInterval(film.timer);
+    film.timer = null;
+    play.textContent = "Play";
+  };
+  const show = (at) => {
+    film.at = Math.min(Math.max(at, 0), frames.length - 1);
+    const frame = frames[film.at];
+    paint(screen, frame, table);
+    screen.setAttribute("aria-label", frame.alt);
+    screen.dataset.frame = film.at;
+    root.querySelector(".title").textContent = frame.title;
+    root.querySelector(".note").textContent = frame.note;
+    slider.value = film.at;
+    slider.setAttribute("aria-valuetext", frame.title);
+    [...strip.children].forEach((button, i) => button.setAttribute("aria-current", i === film.at));
+  };
+
+  if (film.identity !== data.identity) {
+    film.identity = data.identity;
+    film.at = data.start;
+    stop();
+    slider.max = frames.length - 1;
+    slider.setAttribute("aria-label", data.label);
+    strip.setAttribute("aria-label", data.label);
+    strip.replaceChildren(
+      ...frames.map((frame) => {
+        const button = document.createElement("button");
+        const canvas = document.createElement("canvas");
+        const name = document.createElement("span");
+        button.type = "button";
+        button.title = frame.title;
+        name.textContent = frame.name;
+        paint(canvas, frame, table);
+        button.append(canvas, name);
+        return button;
+      }),
+    );
+  }
+  [...strip.children].forEach((button, i) => {
+    button.onclick = () => {
+      stop();
+      show(i);
+    };
+  });
+  slider.oninput = () => {
+    stop();
+    show(+slider.value);
+  };
+  play.onclick = () => {
+    if (film.timer) return stop();
+    if (film.at === frames.length - 1) show(0);
+    play.textContent = "Pause";
+    film.timer = setInterval(() => (film.at < frames.length - 1 ? show(film.at + 1) : stop()), PERIOD);
+  };
+  show(film.at);
+  return () => clearInterval(film.timer);
+}

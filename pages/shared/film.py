@@ -1,0 +1,73 @@
+"""A film of heatmaps: a strip of small pictures, a large one, a slider and a play button, all inside the browser."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from lrp_core import heatmap
+
+_HERE = Path(__file__)
+_HTML = """
+<div class="stage">
+  <canvas role="img"></canvas>
+  <div>
+    <p class="title"></p>
+    <p class="note"></p>
+    <div class="controls"><button class="play" type="button">Play</button><input type="range" min="0" step="1"></div>
+  </div>
+</div>
+<div class="strip" role="group"></div>
+"""
+_component = st.components.v2.component(
+    "film",
+    html=_HTML,
+    css=_HERE.with_suffix(".css").read_text("utf-8"),
+    js=_HERE.with_suffix(".js").read_text("utf-8"),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture of a film.
+
+    relevance: (H, W). vmax: relevance of the strongest colour. name: a few letters, under the small picture.
+    title and note: shown beside the large picture. alt: for those who cannot see it.
+    """
+
+    relevance: np.ndarray
+    vmax: float
+    name: str
+    title: str
+    note: str
+    alt: str
+
+
+def film(frames: Sequence[Frame], *, key: str, label: str, colours: str, start: int = 0) -> None:
+    """Show `frames`; `label` names the slider, `start` is the frame to begin with."""
+    data = {
+        "frames": [_packed(frame) for frame in frames],
+        "table": base64.b64encode(heatmap.colour_table(colours).tobytes()).decode(),
+        "label": label,
+        "start": start,
+    }
+    identity = hashlib.sha256(json.dumps(data).encode()).hexdigest()  # a rerun with the same film keeps its place
+    _component(key=key, data=data | {"identity": identity})
+
+
+def shades(relevance: np.ndarray, vmax: float) -> np.ndarray:
+    """Positions in the colour table, uint8, as `lrp_core.heatmap.to_rgb` chooses them."""
+    size = np.floor(127 * np.minimum(np.abs(relevance), vmax) / (vmax or 1.0) + 0.5).astype(int)
+    return np.where(relevance >= 0, 128 + size, 127 - size).astype(np.uint8)
+
+
+def _packed(frame: Frame) -> dict:
+    rows, columns = frame.relevance.shape
+    packed = base64.b64encode(shades(frame.relevance, frame.vmax).tobytes()).decode()
+    words = {"name": frame.name, "title": frame.title, "note": frame.note, "alt": frame.alt}
+    return {"rows": rows, "columns": columns, "shades": packed} | words

@@ -1,0 +1,61 @@
+"""The address of a page carries its settings: opening it restores them, and it can be copied.
+
+The address is only written when no slider is held: every write becomes an entry in the browser's history.
+"""
+
+from dataclasses import replace
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+import streamlit as st
+
+from pages.shared import session
+from pages.shared.settings import OWN_INPUT, PARAMETERS, Offer, from_query, to_query
+
+
+def arrive(page: str, offer: Offer) -> bool:
+    """Take over the settings that the address asks for, once for each new address. Returns whether it did.
+
+    An address without settings changes nothing, so coming back through the menu keeps everything. A new address
+    replaces all settings but the visitor's own input, which no address can bring back.
+    """
+    session.begin(page, offer.defaults)
+    asked = {name: value for name, value in st.query_params.to_dict().items() if name in PARAMETERS}
+    if not asked or asked == st.session_state.get(f"{page}.address"):
+        return False
+    present = session.settings(page)
+    wanted, unreadable = from_query(asked, offer)
+    if present.sample == OWN_INPUT and "sample" not in asked:
+        wanted = replace(wanted, sample=OWN_INPUT)
+    st.session_state[f"{page}.settings"] = wanted
+    st.session_state[f"{page}.address"] = asked
+    st.session_state[f"{page}.unreadable"] = (wanted, unreadable)
+    return True
+
+
+def note(page: str) -> None:
+    """Say which parts of the address made no sense, until the visitor changes something."""
+    wanted, unreadable = st.session_state.get(f"{page}.unreadable", (None, []))
+    if unreadable and wanted == session.settings(page):
+        parts = ", ".join(f"*{name}*" for name in unreadable)
+        st.info(f"This link asks for something that is not here ({parts}). The default is shown instead.")
+
+
+def write(page: str, offer: Offer) -> None:
+    """Bring the address in line with the settings."""
+    wanted = to_query(session.settings(page), offer)
+    present = st.query_params.to_dict()
+    others = {name: value for name, value in present.items() if name not in PARAMETERS}
+    st.session_state[f"{page}.address"] = wanted
+    if present != others | wanted:
+        st.query_params.from_dict(others | wanted)
+
+
+def copy_button(page: str, offer: Offer) -> None:
+    """A button that opens the link, ready to be copied."""
+    settings = session.settings(page)
+    parts = urlsplit(st.context.url or "")
+    query = urlencode(to_query(settings, offer), safe=":,")
+    with st.popover("Copy link", icon=":material/link:"):
+        st.code(urlunsplit((parts.scheme, parts.netloc, parts.path, query, "")), language=None, wrap_lines=True)
+        st.caption("It restores the rule, its parameters, the class, the sample and the colours.")
+        st.caption("It never carries your own drawing, picture or text: those stay in this browser tab.")

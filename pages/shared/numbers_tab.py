@@ -1,0 +1,83 @@
+"""Numbers & code: the figures behind the picture, the script that remakes it, and the files to take home."""
+
+import csv
+import io
+
+import numpy as np
+import streamlit as st
+
+import lrp_core as lrp
+from lrp_core import heatmap
+from pages.shared import explaining
+from pages.shared.explaining import Subject
+from pages.shared.heatmap_view import pixels
+from pages.shared.result import balance_of, picture
+from pages.shared.settings import Settings
+from pages.shared.snippet import snippet
+
+
+def show(subject: Subject, settings: Settings) -> None:
+    """Sums, downloads and code."""
+    explanation = explaining.explain(settings, subject)
+    relevance = explaining.heat(explanation)
+    row, column = np.unravel_index(np.abs(relevance).argmax(), relevance.shape)
+    figures = {
+        "For the class": f"{relevance[relevance > 0].sum():+.3f}",
+        "Against it": f"{relevance[relevance < 0].sum():+.3f}",
+        "Sum on the input": f"{relevance.sum():+.3f}",
+        "Strongest pixel": f"{relevance[row, column]:+.3f}",
+    }
+    with st.grid(4, min_column_width=140):
+        for name, figure in figures.items():
+            st.metric(name, figure, help=f"Row {row}, column {column}" if name == "Strongest pixel" else None)
+    st.caption(f"{balance_of(explanation).text}.")
+    name = f"lrp-{subject.page}"
+    with st.container(horizontal=True):
+        _download("Picture (PNG)", lambda: png(subject, settings, relevance), f"{name}.png", "image/png")
+        _download("Numbers (NPZ)", lambda: npz(subject, explanation), f"{name}.npz", "application/octet-stream")
+        _download("Table (CSV)", lambda: table(relevance), f"{name}.csv", "text/csv")
+    st.markdown("**The script that remakes this map**")
+    st.caption("Run it in the folder of this project. It loads your own input from the NPZ file above.")
+    code = snippet(subject.code, explaining.composite(settings), explaining.target(settings, subject))
+    st.code(code, wrap_lines=True)
+    _download("Script (PY)", lambda: code, f"{name.replace('-', '_')}.py", "text/x-python")
+
+
+def png(subject: Subject, settings: Settings, relevance: np.ndarray) -> bytes:
+    """The heatmap as it is seen on the page, enlarged to about 560 pixels."""
+    over = settings.view == "overlay"
+    rgb = pixels(
+        relevance,
+        settings.colours,
+        heatmap.scale(relevance).vmax,
+        underlay=picture(subject) if over else None,
+        opacity=settings.opacity / 100 if over else 1.0,
+        top=settings.top if settings.view == "top" else None,
+    )
+    return heatmap.png_bytes(rgb, zoom=max(1, 560 // rgb.shape[0]))
+
+
+def npz(subject: Subject, explanation: lrp.Explanation) -> bytes:
+    """Input, relevance (both shaped like the input), scores, and what was put on them, as NumPy arrays."""
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        input=subject.x.numpy(),
+        relevance=explanation.relevance.numpy(),
+        scores=subject.tape.output.numpy(),
+        start=explanation.start.numpy(),
+    )
+    return buffer.getvalue()
+
+
+def table(relevance: np.ndarray) -> str:
+    """The heatmap as text: one line per pixel row."""
+    text = io.StringIO()
+    csv.writer(text).writerows([f"{value:.9g}" for value in row] for row in relevance)
+    return text.getvalue()
+
+
+def _download(label: str, data, file_name: str, mime: str) -> None:
+    st.download_button(
+        label, data, file_name, mime, on_click="ignore", icon=":material/download:", key=f"get.{file_name}"
+    )

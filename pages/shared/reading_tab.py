@@ -1,0 +1,38 @@
+"""How to read the heatmap, in plain words."""
+
+import streamlit as st
+
+from pages.shared import explaining
+from pages.shared.explaining import Subject
+from pages.shared.rules_text import RULES
+from pages.shared.settings import Settings
+
+COLOUR_WORDS = {
+    "red-white-blue": ("Red", "Blue", "White"),
+    "colour-blind": ("Orange", "Blue", "White"),
+    "grey": ("White", "Black", "Mid-grey"),
+}
+"""For each colour table: how relevance for a class, against it, and none at all look."""
+
+
+def show(subject: Subject, settings: Settings) -> None:
+    """What the colours mean, what the rule does, and what the balance says."""
+    speaks_for, speaks_against, silent = COLOUR_WORDS[settings.colours]
+    asked = explaining.question(settings, subject)
+    colours, rule, sums = st.columns(3, gap="medium")
+    with colours:
+        st.markdown("**The colours**")
+        st.markdown(
+            f"{speaks_for} speaks **for** {asked}, {speaks_against.lower()} **against** it. {silent} does not matter. "
+            "Move the pointer over the heatmap to read the numbers."
+        )
+    with rule:
+        text = RULES[settings.rule]
+        st.markdown(f"**The rule: {text.label}**")
+        st.markdown(f"The score is passed back through the network, layer by layer, and shared out. {text.words}")
+    with sums:
+        st.markdown("**The balance**")
+        st.markdown(
+            "Nothing is lost in secret. What does not arrive at the input was absorbed on the way, and the line below "
+            "the heatmap says by what."
+        )

@@ -1,0 +1,95 @@
+"""The result: what the network sees, the heatmap beside it, and the balance of the explanation."""
+
+import numpy as np
+import streamlit as st
+
+import lrp_core as lrp
+from lrp_core import heatmap
+from lrp_core.ledger import ABSORBERS
+from pages.shared import explaining
+from pages.shared.balance import Balance, balance
+from pages.shared.bars import bars, percent
+from pages.shared.explaining import Subject
+from pages.shared.heatmap_view import heatmap_view
+from pages.shared.rules_text import RULES
+from pages.shared.settings import NO_CLASS, Settings
+
+
+def prediction(subject: Subject, settings: Settings) -> None:
+    """What the network says, and how sure it is of each class."""
+    probabilities = subject.probabilities
+    best = subject.classes(NO_CLASS)
+    says = f"{subject.labels[best]} ({percent(probabilities[best])})"
+    st.subheader(f"The network says {says}", anchor=False)
+    bars(
+        subject.labels,
+        probabilities,
+        key=f"{subject.page}.bars",
+        alt=f"Probability of each class; the highest is {says}",
+        chosen=subject.classes(settings.target),
+        upright=True,
+    )
+
+
+def boxes(subject: Subject, settings: Settings, explanation: lrp.Explanation) -> None:
+    """Input and heatmap side by side, in boxes that keep their size."""
+    relevance = explaining.heat(explanation)
+    asked = explaining.question(settings, subject)
+    look = {"colours": settings.colours, "vmax": heatmap.scale(relevance).vmax, "legend": True}
+    over = {"underlay": subject.picture, "opacity": settings.opacity / 100}
+    views = {
+        "heatmap": [("Relevance", {})],
+        "overlay": [("Relevance over the input", over)],
+        "both": [("Relevance", {}), ("Relevance over the input", over)],
+        "top": [(f"The strongest {settings.top} %", {"top": settings.top})],
+    }[settings.view]
+    places = st.columns(1 + len(views), wrap=False)
+    with places[0]:
+        st.markdown("**What the network sees**")
+        st.image(
+            heatmap.data_uri(framed(picture(subject))),
+            width="stretch",
+            alt=f"The input as the network sees it, most likely {subject.label(NO_CLASS)}",
+        )
+    for number, (place, (name, view)) in enumerate(zip(places[1:], views, strict=True)):
+        with place:
+            st.markdown(f"**{name}** · {asked}")
+            heatmap_view(
+                relevance,
+                key=f"{subject.page}.heat.{number}",
+                alt=heatmap.alt_text(relevance, asked, RULES[settings.rule].label),
+                tag=f"{settings.rule} {settings.epsilon:g} {settings.gamma:g} {asked}",
+                **look,
+                **view,
+            )
+
+
+def balance_line(explanation: lrp.Explanation, settings: Settings) -> None:
+    """Where the score went, amber when much of it is missing from the picture."""
+    line = balance_of(explanation, "Score" if settings.rather_than == NO_CLASS else "Difference of scores")
+    if line.amber:
+        st.warning(f"{line.text}. {line.reason}", icon=":material/balance:")
+    else:
+        st.markdown(f":material/balance: {line.text}.")
+
+
+def balance_of(explanation: lrp.Explanation, name: str = "Score") -> Balance:
+    """The balance line of an explanation."""
+    total = explanation.ledger.total
+    absorbed = {key: float(getattr(total, key)[0]) for key in ABSORBERS}
+    return balance(name, float(total.start[0]), float(total.input[0]), absorbed)
+
+
+def framed(image: np.ndarray, side: int = 280, grey: int = 200) -> np.ndarray:
+    """An image (H, W, 3), enlarged to about `side` pixels, with a thin frame that tells paper from page."""
+    zoom = max(1, side // image.shape[0])
+    large = image.repeat(zoom, axis=0).repeat(zoom, axis=1)
+    return np.pad(large, ((1, 1), (1, 1), (0, 0)), constant_values=grey)
+
+
+def picture(subject: Subject) -> np.ndarray:
+    """The input as an image, (H, W, 3) uint8."""
+    image = subject.picture
+    if image.dtype != np.uint8:
+        image = (255 * image).round().astype(np.uint8)
+    return image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=-1)

@@ -1,0 +1,158 @@
+"""What a visitor has chosen, as one value: the widgets show it, the address of the page carries it.
+
+Nothing here knows Streamlit. A link is untrusted input: every value is checked against what the page offers, and
+what cannot be read falls back to the default and is named, so that the page can say so.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pages.shared.rules_text import LAYER_RULES, RULES
+
+EPSILONS = tuple(float(f"{10 ** (exponent / 8):.2g}") for exponent in range(-48, 9))
+"""The epsilon slider, 1e-6 to 10, eight steps a decade, relative to the size of each layer's outputs."""
+
+GAMMAS = (
+    *(round(step * 0.02, 2) for step in range(51)),
+    *(round(1 + step * 0.1, 1) for step in range(1, 11)),
+    *(2 + step * 0.5 for step in range(1, 17)),
+)
+"""The gamma slider: 0 to 1 in fine steps, and on to 10 in coarser ones."""
+
+VIEWS = {"heatmap": "Heatmap", "overlay": "Overlay", "both": "Both", "top": "Only the top"}
+COLOURS = {"red-white-blue": "Red and blue", "colour-blind": "Colour-blind safe", "grey": "Grey"}
+OPACITIES = tuple(range(10, 101, 10))
+TOPS = (1, 2, 5, 10, 15, 20, 30, 50)
+
+NO_CLASS = -1
+"""As a class: the one the network ranks first. As the class to compare with: none."""
+
+OWN_INPUT = ""
+"""The name of the sample when the visitor's own input is explained; it never goes into a link."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Every choice that a link restores. `target` and `rather_than` are class indices or `NO_CLASS`.
+
+    `layers` holds the rules chosen layer by layer, as pairs (layer, key in `LAYER_RULES`).
+    """
+
+    rule: str = "recommended"
+    epsilon: float = 0.001
+    gamma: float = 0.1
+    target: int = NO_CLASS
+    rather_than: int = NO_CLASS
+    view: str = "heatmap"
+    opacity: int = 70
+    top: int = 10
+    colours: str = "red-white-blue"
+    layers: tuple[tuple[str, str], ...] = ()
+    sample: str = OWN_INPUT
+    network: str = ""
+    mark: bool = False
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What a page offers to choose from: its number of classes, the names of its samples, networks and layers."""
+
+    defaults: Settings
+    classes: int
+    samples: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+
+
+def nearest(values: tuple[float, ...], value: float) -> int:
+    """Position in `values` (ascending) of the one nearest to `value`."""
+    return min(range(len(values)), key=lambda position: abs(values[position] - value))
+
+
+def to_query(settings: Settings, offer: Offer) -> dict[str, str]:
+    """The query parameters of a link that restores `settings`; what equals the default is left out."""
+    return {
+        parameter: field.write(getattr(settings, field.name))
+        for parameter, field in _FIELDS.items()
+        if getattr(settings, field.name) not in (getattr(offer.defaults, field.name), OWN_INPUT)
+    }
+
+
+def from_query(query: Mapping[str, str], offer: Offer, base: Settings | None = None) -> tuple[Settings, list[str]]:
+    """Read a link: the settings it asks for, and the names of the parameters that made no sense.
+
+    `base` is what parameters that are missing or make no sense fall back to (the page's defaults unless given).
+    """
+    settings, unreadable = base or offer.defaults, []
+    for parameter, field in _FIELDS.items():
+        if parameter in query:
+            try:
+                settings = replace(settings, **{field.name: field.read(query[parameter], offer)})
+            except ValueError:
+                unreadable.append(parameter)
+    return settings, unreadable
+
+
+@dataclass(frozen=True)
+class _Field:
+    """How one setting is written into a link, and read from one (ValueError: nonsense)."""
+
+    name: str
+    read: Callable[[str, Offer], Any]
+    write: Callable[[Any], str] = str
+
+
+def _one_of(allowed: Callable[[Offer], Iterable[Any]], kind: type = str) -> Callable[[str, Offer], Any]:
+    def read(text: str, offer: Offer) -> Any:
+        value = kind(text)
+        if value not in allowed(offer):
+            raise ValueError(text)
+        return value
+
+    return read
+
+
+def _on_scale(scale: tuple[float, ...]) -> Callable[[str, Offer], float]:
+    def read(text: str, offer: Offer) -> float:
+        value = float(text)
+        if not (math.isfinite(value) and scale[0] <= value <= scale[-1]):
+            raise ValueError(text)
+        return scale[nearest(scale, value)]
+
+    return read
+
+
+def _read_layers(text: str, offer: Offer) -> tuple[tuple[str, str], ...]:
+    pairs = tuple(tuple(part.partition(":")[::2]) for part in text.split(","))
+    if len(dict(pairs)) < len(pairs) or any(
+        name not in offer.layers or rule not in LAYER_RULES for name, rule in pairs
+    ):
+        raise ValueError(text)
+    return pairs  # type: ignore[return-value]
+
+
+def _read_switch(text: str, offer: Offer) -> bool:
+    if text not in ("0", "1"):
+        raise ValueError(text)
+    return text == "1"
+
+
+_FIELDS = {
+    "rule": _Field("rule", _one_of(lambda offer: RULES)),
+    "epsilon": _Field("epsilon", _on_scale(EPSILONS), "{:g}".format),
+    "gamma": _Field("gamma", _on_scale(GAMMAS), "{:g}".format),
+    "class": _Field("target", _one_of(lambda offer: range(offer.classes), int)),
+    "rather-than": _Field("rather_than", _one_of(lambda offer: range(offer.classes), int)),
+    "view": _Field("view", _one_of(lambda offer: VIEWS)),
+    "opacity": _Field("opacity", _one_of(lambda offer: OPACITIES, int)),
+    "top": _Field("top", _one_of(lambda offer: TOPS, int)),
+    "colours": _Field("colours", _one_of(lambda offer: COLOURS)),
+    "layers": _Field("layers", _read_layers, lambda pairs: ",".join(f"{name}:{rule}" for name, rule in pairs)),
+    "sample": _Field("sample", _one_of(lambda offer: offer.samples)),
+    "network": _Field("network", _one_of(lambda offer: offer.networks)),
+    "mark": _Field("mark", _read_switch, lambda on: str(int(on))),
+}
+PARAMETERS = tuple(_FIELDS)
+"""The query parameters that belong to the settings; a page leaves all others alone."""

@@ -1,0 +1,67 @@
+"""Sweep: the same heatmap for some twenty values of gamma or epsilon, all computed at once."""
+
+import streamlit as st
+
+import lrp_core as lrp
+from lrp_core import heatmap
+from pages.shared import explaining, session
+from pages.shared.explaining import Subject
+from pages.shared.film import Frame, film
+from pages.shared.settings import Settings, nearest
+
+VALUES = {
+    "gamma": (0, 0.02, 0.04, 0.06, 0.1, 0.14, 0.2, 0.26, 0.34, 0.44, 0.56, 0.7, 0.86, 1, 1.5, 2, 3, 4.5, 7, 10),
+    "epsilon": (
+        *(1e-6, 1e-5, 1e-4, 1e-3, 3.2e-3, 5.6e-3, 0.01, 0.018, 0.032, 0.056),
+        *(0.1, 0.18, 0.32, 0.56, 1, 1.8, 3.2, 5.6, 7.5, 10),
+    ),
+}
+
+
+def show(subject: Subject, settings: Settings) -> None:
+    """A film over one parameter of the present rule."""
+    composite, target = explaining.composite(settings), explaining.target(settings, subject)
+    parameters = [name for name in VALUES if composite.has(name)]
+    if not parameters:
+        st.info("This rule has neither gamma nor epsilon. Choose *Recommended*, *Gamma* or *Epsilon* to sweep one.")
+        return
+    key = f"{subject.page}.sweep.parameter"
+    if st.session_state.get(key) not in parameters:
+        st.session_state[key] = parameters[0]
+    name = st.segmented_control("Sweep over", parameters, format_func=str.capitalize, key=key, required=True)
+    values = [float(value) for value in VALUES[name]]
+    swept = session.remember(
+        f"{subject.page}.sweep",
+        (subject.key, composite, target, name),
+        lambda: subject.tape.sweep(composite, target, **{name: values}),
+    )
+    film(
+        frames(swept, name, values, explaining.question(settings, subject)),
+        key=f"{subject.page}.film.sweep",
+        label=name.capitalize(),
+        colours=settings.colours,
+        start=nearest(tuple(values), getattr(settings, name)),
+    )
+    st.caption("Every picture has its own scale, so that its shape can be seen; the numbers beside it tell the size.")
+
+
+def frames(swept: lrp.Explanation, name: str, values: list[float], asked: str) -> list[Frame]:
+    """One frame for each value of the parameter."""
+    made = []
+    for at, value in enumerate(values):
+        relevance = heatmap.channel_sum(swept.relevance[at, 0])
+        vmax = heatmap.scale(relevance).vmax
+        gains, losses = relevance[relevance > 0].sum(), relevance[relevance < 0].sum()
+        made.append(
+            Frame(
+                relevance,
+                vmax,
+                name=f"{value:g}",
+                title=f"{name.capitalize()} {value:g}",
+                note=f"For {asked}: {gains:+.2f}\nAgainst it: {losses:+.2f}\n"
+                f"On the input: {gains + losses:.2f} of {float(swept.ledger.total.start[at, 0]):.2f}\n"
+                f"The strongest colour stands for {vmax:.2g}",
+                alt=heatmap.alt_text(relevance, asked, f"{name} {value:g}"),
+            )
+        )
+    return made
