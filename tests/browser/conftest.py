@@ -8,20 +8,15 @@ LRP_SHOTS names a folder for one screenshot per page; LRP_CHROMIUM names another
 import os
 import re
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Response, Route, sync_playwright
 
-ROOT = Path(__file__).resolve().parents[2]
+from benchmarks.running_app import ROOT, RunningApp, running
+
 SHOTS = os.environ.get("LRP_SHOTS")
 CHROMIUM = os.environ.get("LRP_CHROMIUM") or shutil.which("chromium")
 FLAGS = [
@@ -48,82 +43,25 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "allow_errors(*patterns): errors of the page that match one of these may happen")
 
 
-@dataclass(frozen=True)
-class Server:
-    """A running Streamlit app."""
-
-    url: str
-    log: Path
-    process: subprocess.Popen
-
-    def text(self) -> str:
-        return self.log.read_text(errors="replace")
-
-
-def _healthy(url: str) -> bool:
-    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        return direct.open(f"{url}/_stcore/health", timeout=2).status == 200
-    except OSError:
-        return False
-
-
-def _start(script: Path, log: Path) -> Server:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless", "true"]
-    proxies = ("http_proxy", "https_proxy", "all_proxy")
-    with log.open("w") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", str(script), *options],
-            cwd=ROOT,
-            env={k: v for k, v in os.environ.items() if k.lower() not in proxies} | {"PYTHONUNBUFFERED": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    server = Server(f"http://127.0.0.1:{port}", log, process)
-    for _ in range(900):
-        if _healthy(server.url):
-            return server
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(0.1)
-            break
-    _stop(server)
-    pytest.fail(f"{script.name} did not start:\n{server.text()}", pytrace=False)
-
-
-def _stop(server: Server) -> None:
-    with suppress(ProcessLookupError):
-        os.killpg(server.process.pid, signal.SIGTERM)
-    try:
-        server.process.wait(10)
-    except subprocess.TimeoutExpired:
-        os.killpg(server.process.pid, signal.SIGKILL)
-        server.process.wait()
-
-
 @pytest.fixture(scope="session")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], Server]]:
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], RunningApp]]:
     """Starts an app when first asked for it and keeps it running: `serve(path_of_script)`."""
-    servers: dict[Path, Server] = {}
+    apps: dict[Path, RunningApp] = {}
+    with ExitStack() as stack:
 
-    def serve(script: Path) -> Server:
-        if script not in servers:
-            servers[script] = _start(script, tmp_path_factory.mktemp("server") / f"{script.stem}.log")
-        return servers[script]
+        def serve(script: Path) -> RunningApp:
+            if script not in apps:
+                log = tmp_path_factory.mktemp("app") / f"{script.stem}.log"
+                apps[script] = stack.enter_context(running(script, log))
+            return apps[script]
 
-    yield serve
-    for server in servers.values():
-        _stop(server)
-    for server in servers.values():
-        assert "Traceback" not in server.text(), server.text()[-4000:]
+        yield serve
+    for app in apps.values():
+        assert "Traceback" not in app.text(), app.text()[-4000:]
 
 
 @pytest.fixture(scope="session")
-def server(serve: Callable[[Path], Server]) -> Server:
+def server(serve: Callable[[Path], RunningApp]) -> RunningApp:
     """The app itself."""
     return serve(ROOT / "app.py")
 
@@ -182,7 +120,7 @@ def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable
     pages: list[Page] = []
     errors: list[str] = []
 
-    def visit(server: Server, path: str = "/", **context) -> Page:
+    def visit(server: RunningApp, path: str = "/", **context) -> Page:
         profile = browser.new_context(**{"viewport": {"width": 1280, "height": 1000}, "base_url": server.url} | context)
         profile.set_default_timeout(15_000)
         page = profile.new_page()
@@ -213,7 +151,7 @@ def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable
 
 
 @pytest.fixture
-def page(visit: Callable[..., Page], server: Server) -> Page:
+def page(visit: Callable[..., Page], server: RunningApp) -> Page:
     """The app's first page, idle."""
     return visit(server)
 

@@ -1,0 +1,124 @@
+"""How long a slider step takes on the server while many visitors move sliders at once.
+
+    python -m benchmarks.websocket_load                         # the app, page "digits", slider "gamma"
+    python -m benchmarks.websocket_load --app tests/browser/apps/slider.py --page ""
+
+Every visitor is a connection that speaks Streamlit's own protocol: it opens the page, then moves one `LiveSlider` as a
+browser does, the next position only after the last was answered. A step lasts from the moment the position is sent
+until the message that acknowledges it is there; the new heatmap came just before. One process plays all visitors, on
+the machine that also runs the app: what it reports is slower than a server of its own would be, never faster.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import tempfile
+import time
+from pathlib import Path
+from statistics import quantiles
+
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.BidiComponent_pb2 import BidiComponent
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.asyncio.client import ClientConnection, connect
+
+from benchmarks.running_app import ROOT, running
+
+MOST_VISITORS, LONGEST = 100, 120  # a benchmark, not a weapon
+GAP = 0.03  # seconds between two positions of one visitor, as in live_slider.js
+
+
+class Visitor:
+    """One open page and its slider."""
+
+    def __init__(self, socket: ClientConnection, page: str, label: str) -> None:
+        self._socket, self._page, self._label = socket, page, label
+        self._slider = BidiComponent()
+        self._fragment = ""
+        self._sequence = 0
+
+    async def open(self) -> None:
+        """Load the page and find the slider on it."""
+        message = BackMsg()
+        message.rerun_script.page_name = self._page
+        await self._socket.send(message.SerializeToString())
+        while (received := await self._receive()).WhichOneof("type") != "script_finished":
+            self._notice(received)
+        if not self._slider.id:
+            raise SystemExit(f"There is no slider {self._label!r} on page {self._page!r}.")
+
+    async def move(self) -> float:
+        """Put the slider somewhere else; return the seconds until that was answered."""
+        self._sequence += 1
+        data = json.loads(self._slider.json)
+        index = random.randrange(len(data["texts"]))
+        message = BackMsg()
+        rerun = message.rerun_script
+        rerun.page_name, rerun.fragment_id = self._page, self._fragment
+        state = rerun.widget_states.widgets.add(id=self._slider.id)
+        state.json_value = json.dumps({"position": {"index": index, "sequence": self._sequence, "held": True}})
+        start = time.perf_counter()
+        await self._socket.send(message.SerializeToString())
+        while json.loads(self._slider.json)["answered"] != self._sequence:
+            self._notice(await self._receive())
+        return time.perf_counter() - start
+
+    async def _receive(self) -> ForwardMsg:
+        return ForwardMsg.FromString(await self._socket.recv())
+
+    def _notice(self, message: ForwardMsg) -> None:
+        if message.WhichOneof("type") != "delta" or message.delta.WhichOneof("type") != "new_element":
+            return
+        element = message.delta.new_element
+        if element.WhichOneof("type") != "bidi_component" or element.bidi_component.component_name != "live_slider":
+            return
+        if json.loads(element.bidi_component.json)["label"].startswith(self._label):
+            self._slider, self._fragment = element.bidi_component, message.delta.fragment_id
+
+
+async def measure(url: str, page: str, label: str, visitors: int, seconds: float, pause: float) -> list[float]:
+    """Seconds of every step that `visitors` made within `seconds`, all moving at once."""
+    address = url.replace("http", "ws", 1) + "/_stcore/stream"
+
+    async def visit(ready: asyncio.Barrier) -> list[float]:
+        async with connect(address, subprotocols=["streamlit"], origin=url, max_size=None, proxy=None) as socket:
+            visitor = Visitor(socket, page, label)
+            await visitor.open()
+            await ready.wait()
+            end = time.perf_counter() + seconds
+            steps = []
+            while time.perf_counter() < end:
+                steps.append(await visitor.move())
+                await asyncio.sleep(max(GAP - steps[-1], 0) + random.uniform(0.5, 1.5) * pause)
+            return steps
+
+    barrier = asyncio.Barrier(visitors)
+    return [step for steps in await asyncio.gather(*(visit(barrier) for _ in range(visitors))) for step in steps]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--app", type=Path, default=ROOT / "app.py", help="the script to serve")
+    parser.add_argument("--page", default="digits", help="path of the page in the address")
+    parser.add_argument("--slider", default="gamma", help="how the slider's label begins")
+    parser.add_argument("--visitors", type=int, nargs="+", default=[1, 10, 30])
+    parser.add_argument("--seconds", type=float, default=10.0, help="how long each group moves its sliders")
+    parser.add_argument("--pause", type=float, default=0.0, help="mean seconds a visitor rests after each step")
+    options = parser.parse_args()
+    if max(options.visitors) > MOST_VISITORS or options.seconds > LONGEST:
+        parser.error(f"at most {MOST_VISITORS} visitors and {LONGEST} seconds")
+
+    with tempfile.TemporaryDirectory() as folder, running(options.app, Path(folder) / "log") as app:
+        asyncio.run(measure(app.url, options.page, options.slider, 1, 1.0, 0.0))  # imports and caches
+        print(f"{'visitors':>8} {'steps/s':>8} {'p50 ms':>8} {'p95 ms':>8}")
+        for visitors in options.visitors:
+            steps = asyncio.run(
+                measure(app.url, options.page, options.slider, visitors, options.seconds, options.pause)
+            )
+            cuts = quantiles(steps, n=20)
+            print(f"{visitors:8} {len(steps) / options.seconds:8.1f} {1000 * cuts[9]:8.1f} {1000 * cuts[18]:8.1f}")
+
+
+if __name__ == "__main__":
+    main()
