@@ -17,9 +17,10 @@ PATIENCE = 90  # seconds until an app that does not answer is given up
 
 @dataclass(frozen=True)
 class RunningApp:
-    """A running app: where it answers, what it printed."""
+    """A running app: where it answers, its process, what it printed."""
 
     url: str
+    pid: int
     log: Path
 
     def text(self) -> str:
@@ -36,7 +37,6 @@ def running(script: Path, log: Path) -> Iterator[RunningApp]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    app = RunningApp(f"http://127.0.0.1:{port}", log)
     options = ["--server.port", str(port), "--server.address", "127.0.0.1", "--server.headless", "true"]
     proxies = ("http_proxy", "https_proxy", "all_proxy")
     with log.open("w") as out:
@@ -49,6 +49,7 @@ def running(script: Path, log: Path) -> Iterator[RunningApp]:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+    app = RunningApp(f"http://127.0.0.1:{port}", process.pid, log)
     try:
         _wait(app, process)
         yield app

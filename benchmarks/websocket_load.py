@@ -6,7 +6,8 @@
 Every visitor is a connection that speaks Streamlit's own protocol: it opens the page, then moves one `LiveSlider` as a
 browser does, the next position only after the last was answered. A step lasts from the moment the position is sent
 until the message that acknowledges it is there; the new heatmap came just before. One process plays all visitors, on
-the machine that also runs the app: what it reports is slower than a server of its own would be, never faster.
+the machine that also runs the app: what it reports is slower than a server of its own would be, never faster. The last
+column, the app's processor time per step, hardly depends on what else the machine does.
 """
 
 import argparse
@@ -15,15 +16,18 @@ import json
 import random
 import tempfile
 import time
+from contextlib import AsyncExitStack
+from itertools import chain
 from pathlib import Path
 from statistics import quantiles
 
+import psutil
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.BidiComponent_pb2 import BidiComponent
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.asyncio.client import ClientConnection, connect
 
-from benchmarks.running_app import ROOT, running
+from benchmarks.running_app import ROOT, RunningApp, running
 
 MOST_VISITORS, LONGEST = 100, 120  # a benchmark, not a weapon
 GAP = 0.03  # seconds between two positions of one visitor, as in live_slider.js
@@ -64,6 +68,15 @@ class Visitor:
             self._notice(await self._receive())
         return time.perf_counter() - start
 
+    async def play(self, seconds: float, pause: float) -> list[float]:
+        """Move again and again for `seconds`; return the seconds of every step."""
+        end = time.perf_counter() + seconds
+        steps = []
+        while time.perf_counter() < end:
+            steps.append(await self.move())
+            await asyncio.sleep(max(GAP - steps[-1], 0) + random.uniform(0.5, 1.5) * pause)
+        return steps
+
     async def _receive(self) -> ForwardMsg:
         return ForwardMsg.FromString(await self._socket.recv())
 
@@ -73,28 +86,26 @@ class Visitor:
         element = message.delta.new_element
         if element.WhichOneof("type") != "bidi_component" or element.bidi_component.component_name != "live_slider":
             return
-        if json.loads(element.bidi_component.json)["label"].startswith(self._label):
+        if json.loads(element.bidi_component.json)["label"].lower().startswith(self._label.lower()):
             self._slider, self._fragment = element.bidi_component, message.delta.fragment_id
 
 
-async def measure(url: str, page: str, label: str, visitors: int, seconds: float, pause: float) -> list[float]:
-    """Seconds of every step that `visitors` made within `seconds`, all moving at once."""
-    address = url.replace("http", "ws", 1) + "/_stcore/stream"
-
-    async def visit(ready: asyncio.Barrier) -> list[float]:
-        async with connect(address, subprotocols=["streamlit"], origin=url, max_size=None, proxy=None) as socket:
-            visitor = Visitor(socket, page, label)
-            await visitor.open()
-            await ready.wait()
-            end = time.perf_counter() + seconds
-            steps = []
-            while time.perf_counter() < end:
-                steps.append(await visitor.move())
-                await asyncio.sleep(max(GAP - steps[-1], 0) + random.uniform(0.5, 1.5) * pause)
-            return steps
-
-    barrier = asyncio.Barrier(visitors)
-    return [step for steps in await asyncio.gather(*(visit(barrier) for _ in range(visitors))) for step in steps]
+async def measure(
+    app: RunningApp, page: str, label: str, visitors: int, seconds: float, pause: float
+) -> tuple[list[float], float]:
+    """Let `visitors` move sliders for `seconds`; return the seconds of every step and the app's processor seconds."""
+    address = app.url.replace("http", "ws", 1) + "/_stcore/stream"
+    process = psutil.Process(app.pid)
+    async with AsyncExitStack() as stack:
+        crowd = []
+        for _ in range(visitors):
+            link = connect(address, subprotocols=["streamlit"], origin=app.url, max_size=None, proxy=None)
+            crowd.append(Visitor(await stack.enter_async_context(link), page, label))
+        await asyncio.gather(*(visitor.open() for visitor in crowd))
+        before = process.cpu_times()
+        steps = await asyncio.gather(*(visitor.play(seconds, pause) for visitor in crowd))
+        after = process.cpu_times()
+    return list(chain(*steps)), after.user + after.system - before.user - before.system
 
 
 def main() -> None:
@@ -110,14 +121,15 @@ def main() -> None:
         parser.error(f"at most {MOST_VISITORS} visitors and {LONGEST} seconds")
 
     with tempfile.TemporaryDirectory() as folder, running(options.app, Path(folder) / "log") as app:
-        asyncio.run(measure(app.url, options.page, options.slider, 1, 1.0, 0.0))  # imports and caches
-        print(f"{'visitors':>8} {'steps/s':>8} {'p50 ms':>8} {'p95 ms':>8}")
+        asyncio.run(measure(app, options.page, options.slider, 1, 1.0, 0.0))  # imports and caches
+        print(f"{'visitors':>8} {'steps/s':>8} {'p50 ms':>8} {'p95 ms':>8} {'CPU ms':>8}")
         for visitors in options.visitors:
-            steps = asyncio.run(
-                measure(app.url, options.page, options.slider, visitors, options.seconds, options.pause)
+            steps, busy = asyncio.run(
+                measure(app, options.page, options.slider, visitors, options.seconds, options.pause)
             )
             cuts = quantiles(steps, n=20)
-            print(f"{visitors:8} {len(steps) / options.seconds:8.1f} {1000 * cuts[9]:8.1f} {1000 * cuts[18]:8.1f}")
+            figures = (len(steps) / options.seconds, 1000 * cuts[9], 1000 * cuts[18], 1000 * busy / len(steps))
+            print(f"{visitors:8}" + "".join(f" {figure:8.1f}" for figure in figures))
 
 
 if __name__ == "__main__":
