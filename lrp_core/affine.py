@@ -146,10 +146,15 @@ class Layer:
         return direct + self.map.forward(negative(self.x), self.weight(OTHER[part]))
 
     @cached_property
-    def p(self) -> Tensor:
+    def p_floored(self) -> Tensor:
         """p + b+ (without b+ where the bias is ignored), at least :func:`tiny`, which stands for zero."""
         floor = tiny(self.x.dtype)
         return self.kept("positive", lambda: self.contributions("positive").clamp_(min=floor))
+
+    @cached_property
+    def p(self) -> Tensor:
+        """p + b+ (without b+ where the bias is ignored)."""
+        return self.p_floored.masked_fill(self.p_floored <= tiny(self.x.dtype), 0.0)
 
     @cached_property
     def n(self) -> Tensor:
@@ -202,7 +207,7 @@ def _settle(layer: Layer, shares: Shares) -> Outcome:
             coefficient = coefficient.add_(back, alpha=share.scale)
         b = layer.bias(share.part, share.boost)
         if b is not None and layer.counts_bias and context.composite.bias == "absorb":
-            bias = bias + (layer.map.sums(share.s, context.rows) @ b.double()) * share.scale
+            bias = bias + layer.map.weighed(share.s, b, context.rows) * share.scale
     assert coefficient is not None
     message = context.message(coefficient, layer.x)
     if layer.counts_bias and context.composite.bias == "spread":
@@ -236,7 +241,8 @@ def _gamma(rule: Gamma, layer: Layer) -> Shares:
     if rule.gamma == 0:
         return _epsilon(Epsilon(rule.epsilon), layer)
     if layer.is_simple and layer.only_positive_inputs and rule.gamma >= 1e-6:
-        s = ratio_of_value(message, torch.add(layer.z, layer.p, alpha=rule.gamma).add_(rule.epsilon))
+        denominator = torch.add(layer.z, layer.p_floored, alpha=rule.gamma)
+        s = ratio_of_value(message, denominator.add_(rule.epsilon) if rule.epsilon else denominator)
         return Shares([Share("all", s, boost=rule.gamma)], epsilon=taken(rule.epsilon, s, rows))
     up = layer.z >= 0
     sign = torch.where(up, 1.0, -1.0).to(layer.z.dtype)
@@ -252,9 +258,8 @@ def _gamma(rule: Gamma, layer: Layer) -> Shares:
 def _positive_share(layer: Layer) -> tuple[Tensor, Tensor | float]:
     """R / (p + b+), 0 where that is 0, and what is lost there."""
     if layer.is_simple:
-        return ratio_of_value(layer.message, layer.p.clone()), 0.0
-    denominator = layer.p.masked_fill(layer.p <= tiny(layer.p.dtype), 0.0)
-    return safe_ratio(layer.message, denominator), lost(layer.message, denominator, layer.context.rows)
+        return torch.div(layer.z, layer.p_floored).mul_(layer.message.coefficient), 0.0
+    return safe_ratio(layer.message, layer.p), lost(layer.message, layer.p, layer.context.rows)
 
 
 def _z_plus(rule: ZPlus, layer: Layer) -> Shares:

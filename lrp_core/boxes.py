@@ -7,7 +7,7 @@ from torch import Tensor
 
 from .linear_maps import Conv, Dense, LinearMap
 from .message import Message, safe_ratio
-from .ratios import lost
+from .ratios import is_rectified, lost
 from .rules import ZBox
 from .steps import Context, Step
 from .weights import negative, positive
@@ -23,12 +23,13 @@ def share_within_box(
     x, map_ = step.inputs[0].tensor, step.map
     assert x is not None and map_ is not None
     low, high = (_walls(bound, x, map_, step.name) for bound in (rule.low, rule.high))
-    if ("walls", rule) not in step.memo:
-        w_plus, w_minus = positive(map_.weight), negative(map_.weight)
-        step.memo["walls", rule] = _joined(map_, [low, high], [w_plus, w_minus])
-    denominator = z - step.memo["walls", rule]
-    if map_.bias is not None:
-        denominator = denominator - map_.along_outputs(map_.bias, z.dim())
+    key = ("box", rule.low, rule.high, is_rectified(step, message))
+    denominator = step.memo.get(key)
+    if denominator is None:
+        walls = _joined(map_, [low, high], [positive(map_.weight), negative(map_.weight)])
+        denominator = z - (walls if map_.bias is None else walls + map_.along_outputs(map_.bias, z.dim()))
+        if context.room(denominator):
+            step.memo[key] = denominator
     s = safe_ratio(message, denominator)
     own, plus, minus = _pulled(map_, s, x, context)
     return x * own - low * plus - high * minus, lost(message, denominator, context.rows)

@@ -34,6 +34,9 @@ class FrozenDict(Mapping[K, V]):
     def __len__(self) -> int:
         return len(self._items)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Mapping) and list(self._items.items()) == list(other.items())  # order counts
+
     def __hash__(self) -> int:
         return hash(tuple(self._items.items()))
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .linear_maps import Diagonal, merge
-from .steps import Step, Value, can_be_dropped
+from .steps import Step, Value, can_be_dropped, found
 from .tape import Tape
 from .weights import WeightCache
 
@@ -32,6 +32,7 @@ def finish(
         value = step.outputs[0]
         if value is not output and value.consumers and can_be_dropped(value):
             value.tensor = None
+    _check_rows(steps, len(logits))
     for index, step in enumerate(steps):
         step.index = index
     reached = {id(value) for step in steps for value in step.inputs} | {id(output)}
@@ -51,6 +52,27 @@ def _check_output(logits: Tensor) -> None:
         raise ValueError(f"The model's output is {logits.dtype}; LRP works in float32 or float64.")
     if not torch.isfinite(logits).all():
         raise ValueError("The model's output holds NaN or infinite values.")
+
+
+def _check_rows(steps: list[Step], rows: int) -> None:
+    """Sums per row need the batch in front; refuse a model that moves it, unless there is only one row.
+
+    Row numbers take the place of the data; what changes with them is not a constant, and must lie in its own row.
+    """
+    for step in steps if rows > 1 else ():
+        if step.kind != "shape" or any(value.shape[:1] != (rows,) for value in step.inputs):
+            continue
+        number = torch.arange(1.0, rows + 1)
+        marks = [number.reshape(-1, *[1] * (len(v.shape) - 1)).expand(v.shape) for v in step.inputs]
+        once, twice = (found(step.again(*(m * times for m in marks)), Tensor) for times in (1, 2))
+        for first, second in zip(once, twice, strict=True):
+            in_front = first.reshape(rows, -1) if first.numel() % rows == 0 else first.reshape(1, -1)
+            wrong = (first != second).reshape(in_front.shape) & (in_front != number[: len(in_front), None])
+            if wrong.any():
+                raise ValueError(
+                    f"The step {step.name} moves the batch axis, so that rows cannot be told apart; record one row "
+                    "at a time."
+                )
 
 
 def _end_of(layer: str, steps: list[Step]) -> Value:

@@ -27,7 +27,7 @@ def propagate(step: Step, arrived: Message | tuple[Message | None, ...], context
             context.message(step.map.transpose(arrived.coefficient, step.map.weight, x), x),
         )
         if step.map.bias is not None:
-            bias = step.map.sums(arrived.coefficient, context.rows) @ step.map.bias.double()
+            bias = step.map.weighed(arrived.coefficient, step.map.bias, context.rows)
     elif isinstance(arrived, Message) and step.op == "relu":
         output = step.outputs[0].tensor
         slope = torch.ops.aten.threshold_backward(arrived.coefficient, output, 0)

@@ -76,7 +76,7 @@ def _run_layer(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tra
     """A convolution or dense layer whose weights do not depend on the input."""
     rest = {name: value for name, value in kwargs.items() if name != "input"}
     x = kwargs.get("input", args[0] if args else None)
-    if not tracked(x) or any(tracked(t) for t in (*args[1:], *rest.values())):
+    if x is None or not tracked(x) or any(tracked(t) for t in (*args[1:], *rest.values())):
         return None
     map_ = _WITH_WEIGHT[op_name(function)](*args[len(args) and "input" not in kwargs :], **rest)
     if isinstance(map_, Conv) and x.dim() != map_.weight.dim():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -61,10 +62,21 @@ class Total:
 
 @dataclass(frozen=True, eq=False)
 class Ledger:
-    """Rows in the order of the walk: from the output down to the input. Iterable, with a length."""
+    """Rows in the order of the walk: from the output down to the input. Iterable, with a length.
+
+    ``start`` and ``input`` are the relevance put on the output and what reached the inputs, (B,) in float64.
+    """
 
     rows: tuple[Row, ...]
-    total: Total
+    start: Tensor
+    input: Tensor
+
+    @cached_property
+    def total(self) -> Total:
+        """The whole walk in one row."""
+        zero = torch.zeros_like(self.start)
+        sums = {name: sum((getattr(row, name) for row in self.rows), zero) for name in ABSORBERS}
+        return Total(self.start, self.input, **sums)
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
@@ -76,22 +88,12 @@ class Ledger:
         return self.rows[index]
 
 
-def close(rows: tuple[Row, ...], start: Tensor, input_: Tensor) -> Ledger:
-    """The ledger of these rows; ``start`` and ``input_`` are (B,) in float64."""
-    sums = {name: torch.stack([getattr(row, name) for row in rows]).sum(0) for name in ABSORBERS} if rows else {}
-    zero = torch.zeros_like(start)
-    return Ledger(rows, Total(start, input_, **{name: sums.get(name, zero) for name in ABSORBERS}))
-
-
 def stack(ledgers: list[Ledger]) -> Ledger:
     """One ledger whose numbers have a leading axis, for a sweep."""
-
-    def stacked(parts: list, skip: str = "") -> dict[str, Tensor]:
-        names = [f.name for f in fields(parts[0]) if f.name != skip]
-        return {name: torch.stack([getattr(part, name) for part in parts]) for name in names}
-
-    rows = zip(*(ledger.rows for ledger in ledgers), strict=True)
-    return Ledger(
-        tuple(Row(step=row[0].step, **stacked(list(row), skip="step")) for row in rows),
-        Total(**stacked([ledger.total for ledger in ledgers])),
+    names = [f.name for f in fields(Row) if f.name != "step"]
+    rows = tuple(
+        Row(step=row[0].step, **{name: torch.stack([getattr(part, name) for part in row]) for name in names})
+        for row in zip(*(ledger.rows for ledger in ledgers), strict=True)
     )
+    starts, inputs = (torch.stack([getattr(part, name) for part in ledgers]) for name in ("start", "input"))
+    return Ledger(rows, starts, inputs)

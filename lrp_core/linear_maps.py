@@ -36,12 +36,14 @@ class LinearMap:
         """A vector over outputs, shaped to broadcast over a z of so many dimensions."""
         return vector if self.output_axis == -1 else vector.reshape(-1, *[1] * (dims - 2))
 
-    def sums(self, s: Tensor, rows: int) -> Tensor:
-        """``s`` summed over everything but row and output: (B, K) in float64."""
+    def weighed(self, s: Tensor, vector: Tensor, rows: int) -> Tensor:
+        """``s`` times a vector over outputs, summed: (B,) in float64."""
         if self.output_axis == -1:
-            return s.reshape(rows, -1, s.shape[-1]).sum(1, dtype=torch.float64)
-        per_item = s.flatten(2).sum(2) if s.dim() > 2 else s
-        return per_item.reshape(rows, -1, s.shape[1]).sum(1, dtype=torch.float64)
+            per_row = s.reshape(rows, -1, s.shape[-1]).sum(1)
+        else:
+            per_item = s.flatten(2).sum(2) if s.dim() > 2 else s
+            per_row = per_item if len(s) == rows else per_item.reshape(rows, -1, s.shape[1]).sum(1)
+        return torch.mv(per_row, vector).double()
 
 
 class Dense(LinearMap):
@@ -122,17 +124,20 @@ def merge(layer: LinearMap, norm: Diagonal, cached: Callable[..., Tensor]) -> Li
 
     ``cached(name, sources, make)`` keeps the merged weight with the model.
     """
-    axis = 0
-    if isinstance(layer, Conv):
-        if layer.transposed and layer.groups > 1:
-            return None
-        axis = 1 if layer.transposed else 0
-    elif not isinstance(layer, Dense):
+    if not isinstance(layer, Dense | Conv):
         return None
+    gain = norm.weight.reshape(-1, *[1] * (layer.weight.dim() - 1))
+
+    def scaled() -> Tensor:
+        if not (isinstance(layer, Conv) and layer.transposed):
+            return layer.weight * gain
+        in_groups = layer.weight.reshape(
+            layer.groups, -1, *layer.weight.shape[1:]
+        )  # (groups, in / groups, out / groups, ...)
+        return (in_groups * gain.reshape(layer.groups, 1, -1, *gain.shape[1:-1])).flatten(0, 1)
+
     sources = layer.sources + norm.sources
-    shape = [1] * layer.weight.dim()
-    shape[axis] = -1
-    weight = cached("merged weight", sources, lambda: layer.weight * norm.weight.reshape(shape))
+    weight = cached("merged weight", sources, scaled)
     assert norm.bias is not None
     bias = norm.bias if layer.bias is None else layer.bias * norm.weight + norm.bias
     return replace(layer, weight=weight, bias=bias, sources=sources)

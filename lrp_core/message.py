@@ -8,42 +8,45 @@ layer, and the coefficient is finite where R / value would be 0 / 0. Rules that 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-
 import torch
 from torch import Tensor
 
+SMALL = 2**15
+"""numbers up to which one float32 dot product keeps its digits"""
 
-@dataclass(frozen=True, eq=False)
+
 class Message:
     """Relevance R of one recorded tensor: ``coefficient * value``, or ``coefficient`` itself where value is None.
 
-    ``rows`` is the batch size, for sums per row.
+    Never changed once made. ``rows`` is the batch size, for sums per row.
     """
 
-    coefficient: Tensor
-    value: Tensor | None
-    rows: int
+    __slots__ = ("_total", "coefficient", "rows", "value")
 
-    @cached_property
+    def __init__(self, coefficient: Tensor, value: Tensor | None, rows: int, total: Tensor | None = None) -> None:
+        self.coefficient = coefficient
+        self.value = value
+        self.rows = rows
+        self._total = total
+
+    @property
     def relevance(self) -> Tensor:
         """R as a tensor."""
         return self.coefficient if self.value is None else self.coefficient * self.value
 
-    @cached_property
+    @property
     def total(self) -> Tensor:
-        """Sum of R per row, (B,) in float64."""
-        return row_sums(self.coefficient, self.rows, self.value)
+        """Sum of R per row, (B,) in float64; computed once."""
+        if self._total is None:
+            self._total = row_sums(self.coefficient, self.rows, self.value)
+        return self._total
 
     def plus(self, other: Message) -> Message:
         """The sum of two messages for the same tensor; keeps the coefficient form where both share the value."""
+        total = self.total + other.total
         if self.value is other.value:
-            sum_ = Message(self.coefficient + other.coefficient, self.value, self.rows)
-        else:
-            sum_ = Message(self.relevance + other.relevance, None, self.rows)
-        object.__setattr__(sum_, "total", self.total + other.total)
-        return sum_
+            return Message(self.coefficient + other.coefficient, self.value, self.rows, total)
+        return Message(self.relevance + other.relevance, None, self.rows, total)
 
 
 def row_sums(tensor: Tensor, rows: int, weights: Tensor | None = None) -> Tensor:
@@ -51,13 +54,17 @@ def row_sums(tensor: Tensor, rows: int, weights: Tensor | None = None) -> Tensor
 
     Long rows are summed in pieces, so that float32 keeps its digits.
     """
-    if weights is None:
-        return tensor.reshape(rows, -1).sum(1, dtype=torch.float64)
+    if rows == 1 and tensor.numel() <= SMALL:
+        flat = tensor.reshape(-1)
+        return (flat.sum() if weights is None else torch.dot(flat, weights.reshape(-1))).double().reshape(1)
     pieces = (rows, -1, tensor.shape[-1] * tensor.shape[-2]) if tensor.dim() > 3 else (rows, 1, -1)
-    return torch.linalg.vecdot(tensor.reshape(pieces), weights.reshape(pieces)).sum(1, dtype=torch.float64)
+    if weights is None:
+        sums = tensor.reshape(pieces).sum(2)
+    else:
+        sums = torch.einsum("bpn,bpn->bp", tensor.reshape(pieces), weights.reshape(pieces))
+    return sums.sum(1, dtype=torch.float64)
 
 
 def safe_ratio(message: Message, denominator: Tensor) -> Tensor:
     """R / denominator, with 0 wherever the denominator is 0."""
-    zero = denominator == 0
-    return (message.relevance / denominator.masked_fill(zero, 1.0)).masked_fill_(zero, 0.0)
+    return message.relevance / denominator.masked_fill(denominator == 0, torch.inf)

@@ -85,7 +85,7 @@ class Recorder(TorchFunctionMode):
             if not tensor.is_floating_point():
                 return tensor
             _check_input(name, tensor)
-            seen = tensor.clone() if tensor.is_inference() else tensor.detach()
+            seen = tensor.detach().clone()  # the caller, or a layer in place, may write to it
             self._source(seen, name if len(tensors) == 1 else f"{name}[{len(self.sources)}]")
             return seen
 

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from .steps import Context, Outcome, Step
 
     Propagate = Callable[[Step, Any, Context], Any]
-    Run = Callable[[Callable[..., Any], tuple, dict, Callable[[Any], bool]], tuple[Any, dict[str, Any]] | None]
+    Run = Callable[
+        [Callable[..., Any], tuple[Any, ...], dict[str, Any], Callable[[Any], bool]], tuple[Any, dict[str, Any]] | None
+    ]
 
 PLAIN_NAMES = {
     "concat": "cat",
@@ -58,9 +60,9 @@ _OPERATIONS: dict[str, Operation] = {}
 
 def op_name(function: Callable[..., Any]) -> str:
     """One name for all forms of an operation: ``torch.relu``, ``F.relu``, ``Tensor.relu_`` are all "relu"."""
-    name = _CLOSURES.get(function) or getattr(function, "__name__", type(function).__name__)
+    name = str(_CLOSURES.get(function) or getattr(function, "__name__", type(function).__name__))
     if name == "__get__":  # an attribute such as x.T
-        name = getattr(function.__self__, "__name__", name)  # type: ignore[attr-defined]
+        name = str(getattr(function.__self__, "__name__", name))  # type: ignore[attr-defined]
     name = name.strip("_").removesuffix("_with_indices")
     return PLAIN_NAMES.get(name, name)
 

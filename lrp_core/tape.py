@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from . import ledger, limits
+from . import limits
 from .composite import Composite
 from .errors import UnsupportedOp
 from .explanation import Explanation
+from .ledger import Ledger
 from .message import Message
 from .rules import Rule
 from .steps import Step, Value
@@ -54,9 +56,7 @@ class Tape:
     def plan(self, composite: Composite) -> tuple[tuple[Step, Rule | None], ...]:
         """Each step with the rule that the composite gives it; None where the operation has only one way."""
         _check(composite, Composite, "composite", "lrp.presets.epsilon(1e-6)")
-        affine = [step for step in self.steps if step.map is not None]
-        depth = {step: place / len(affine) for place, step in enumerate(affine)}
-        raw = self._reads_input()
+        depth, raw = self._depth, self._raw
 
         def rule_of(step: Step) -> Rule | None:
             names = (step.name, step.layer)
@@ -86,14 +86,13 @@ class Tape:
             trace = walk(plan, self._output, start, target, composite, self._weights, self._room, self._last)
             self._keep(trace)
             parts = {name: self._relevance_of(value, trace) for name, value in self._parts.items()}
-            passages = tuple(trace.passages.values())
-            arrived = [trace.arrived[value].total for value in self._parts.values() if value in trace.arrived]
-            total = torch.stack(arrived).sum(0) if arrived else torch.zeros_like(start.total)
+            arrived = (trace.arrived[value].total for value in self._parts.values() if value in trace.arrived)
+            total = sum(arrived, torch.zeros_like(start.total))
             return Explanation(
                 parts=parts,
                 start=start.relevance,
                 layers=self._layers(trace) if layers else {},
-                ledger=ledger.close(tuple(passage.row for passage in passages), start.total, total),
+                ledger=Ledger(tuple(passage.row for passage in trace.passages.values()), start.total, total),
             )
 
     def sweep(self, composite: Composite, target: Target, **parameter: Sequence[float]) -> Explanation:
@@ -109,7 +108,14 @@ class Tape:
             raise ValueError(f"sweep needs at least one value of {name}.")
         return Explanation.stacked([self.explain(composite.with_(**{name: v}), target) for v in values])
 
-    def _reads_input(self) -> dict[Value, bool]:
+    @cached_property
+    def _depth(self) -> dict[Step, float]:
+        """The place of each affine step among them, in [0, 1), lowest first."""
+        affine = [step for step in self.steps if step.map is not None]
+        return {step: place / len(affine) for place, step in enumerate(affine)}
+
+    @cached_property
+    def _raw(self) -> dict[Value, bool]:
         """For each value, whether no affine step lies between it and the input."""
         raw = {value: value.part is not None for step in self.steps for value in (*step.inputs, *step.outputs)}
         for step in self.steps:
@@ -123,18 +129,18 @@ class Tape:
             place = f"after layer {before[-1]!r}" if before else "before the first layer"
             raise UnsupportedOp(
                 f"The operation {step.op!r} ({step.name}, {place}) has no propagation rule in this form; register one "
-                f"with the decorator @lrp_core.propagates(torch.{step.op}, kind=...) and record again."
+                f"with the decorator @lrp_core.propagates({step.op!r}, kind=...) and record again."
             )
 
     def _relevance_of(self, value: Value, trace: Trace) -> Tensor:
         if value in trace.arrived:
-            return trace.arrived[value].relevance
+            return _own(trace.arrived[value])
         return torch.zeros(value.shape, dtype=self.output.dtype, device=self.output.device)
 
     def _layers(self, trace: Trace) -> Mapping[str, Tensor]:
         passages = ((step, trace.passages[step]) for step in self.steps if step.is_layer and step in trace.passages)
         messages = {step.name: passage.outcome.messages[0] for step, passage in passages}
-        return {name: message.relevance for name, message in messages.items() if message is not None}
+        return {name: _own(message) for name, message in messages.items() if message is not None}
 
     def _room(self, tensor: Tensor) -> bool:
         if self._kept + tensor.nbytes > self.limit:
@@ -147,6 +153,11 @@ class Tape:
         messages = (m for passage in trace.passages.values() for m in passage.outcome.messages if m is not None)
         size = sum(message.coefficient.nbytes for message in messages)
         self._last = trace if self._kept + size <= self.limit else None
+
+
+def _own(message: Message) -> Tensor:
+    """Relevance that the caller may write to: the walk that is kept does not share it."""
+    return message.relevance.clone() if message.value is None else message.relevance
 
 
 def _check(value: object, wanted: type, what: str, example: str) -> None:

@@ -90,8 +90,8 @@ def _pass(step: Step, rule: Rule | None, messages: tuple[Message | None, ...], c
     outcome = outcome_of(propagate(step, arrived, context), step, r_out, context)
     r_in = [message.total for message in outcome.messages if message is not None]
     zero = torch.zeros_like(r_out)
-    absorbed = {name: zero + getattr(outcome, name) for name in ABSORBERS}
-    return Passage(rule, outcome, Row(step, r_out, _sum(r_in) if r_in else zero, **absorbed))
+    absorbed = [a if isinstance(a, Tensor) else zero for a in (getattr(outcome, name) for name in ABSORBERS)]
+    return Passage(rule, outcome, Row(step, r_out, _sum(r_in) if r_in else zero, *absorbed))
 
 
 def _sum(totals: list[Tensor]) -> Tensor:
