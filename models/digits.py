@@ -127,7 +127,7 @@ def prepare(ink: np.ndarray) -> torch.Tensor | None:
         return None
     cropped = Image.fromarray(strength[top:bottom, left:right])
     size = (max(1, round(BOX * width / longer)), max(1, round(BOX * height / longer)))
-    digit = np.asarray(cropped.resize(size, Image.Resampling.LANCZOS)).clip(0, None)
+    digit = np.asarray(cropped.resize(size, Image.Resampling.LANCZOS)).clip(0.0, 1.0)
     digit = digit / digit.max()
     frame = np.zeros((1, 1, FRAME, FRAME), np.float32)
     y, x = _corner(digit.sum(1)), _corner(digit.sum(0))
@@ -145,7 +145,7 @@ def _strength(ink: np.ndarray) -> np.ndarray:
     if not np.isfinite(ink).all():
         raise ValueError("ink must be finite, but it holds NaN or infinity.")
     full = 255.0 if ink.dtype.kind in "ui" else max(1.0, float(ink.max()))
-    return np.clip(ink.astype(np.float32) / np.float32(full), 0.0, 1.0)
+    return (ink / full).clip(0.0, 1.0).astype(np.float32)
 
 
 def _corner(profile: np.ndarray) -> int:

@@ -6,6 +6,7 @@ Coordinates are canvas pixels, 0 to 280, x to the right and y down. The drawing 
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -18,8 +19,8 @@ from PIL import Image, ImageDraw
 CANVAS = 280
 STROKES_FILE = Path(__file__).parent.parent / "assets" / "digits" / "strokes.json"
 
-MAX_STROKES, MAX_POINTS = 200, 2000
-"""What a drawing may hold; the rest of a hostile one is left out."""
+MAX_STROKES, MAX_POINTS = 200, 10_000
+"""What a whole drawing may hold; the rest of a hostile one is left out."""
 
 SEGMENT = 4.0
 """Longest piece, in pixels, into which a curve is cut."""
@@ -117,21 +118,28 @@ def from_canvas(json_data: dict[str, Any] | None) -> tuple[Stroke, ...]:
     objects = json_data.get("objects") if isinstance(json_data, dict) else None
     if not isinstance(objects, list):
         return ()
-    found = (_stroke(item) for item in objects[:MAX_STROKES] if isinstance(item, dict))
-    return tuple(stroke for stroke in found if stroke is not None)
+    strokes: list[Stroke] = []
+    room = MAX_POINTS
+    for item in objects[:MAX_STROKES]:
+        stroke = _stroke(item, room) if isinstance(item, dict) and room else None
+        if stroke is not None:
+            strokes.append(stroke)
+            room -= len(stroke.points)
+    return tuple(strokes)
 
 
-def _stroke(item: dict[str, Any]) -> Stroke | None:
+def _stroke(item: dict[str, Any], room: int) -> Stroke | None:
+    """The stroke that a fabric object draws, with at most `room` points, or None where it is no readable path."""
     path = item.get("path")
     if str(item.get("type")).lower() != "path" or not isinstance(path, list):
         return None
-    points, corners = _flatten(path[:MAX_POINTS])
+    points, corners = _flatten(path, room)
     if not points:
         return None
     width = _number(item.get("strokeWidth"), 1.0)
     scale_x, scale_y = _number(item.get("scaleX"), 1.0), _number(item.get("scaleY"), 1.0)
     place = _placement(item, corners, width, scale_x, scale_y)
-    placed = tuple((_inside(x), _inside(y)) for x, y in map(place, points[:MAX_POINTS]))
+    placed = tuple((_inside(x), _inside(y)) for x, y in map(place, points))
     return Stroke(placed, min(max(width * math.sqrt(abs(scale_x * scale_y)), 1.0), float(CANVAS)))
 
 
@@ -147,11 +155,13 @@ def _inside(value: float) -> float:
     return round(min(max(value, -float(CANVAS)), 2.0 * CANVAS), 2)
 
 
-def _flatten(path: list[Any]) -> tuple[list[Point], list[Point]]:
-    """Points along the path, and the points that span its bounding box as fabric reckons it."""
+def _flatten(path: list[Any], room: int) -> tuple[list[Point], list[Point]]:
+    """At most `room` points along the path, and the points that span its bounding box as fabric reckons it."""
     points: list[Point] = []
     corners: list[Point] = []
-    for command in path:
+    for command in path[:room]:
+        if len(points) >= room:
+            break
         if not isinstance(command, list | tuple) or not command or command[0] not in ("M", "L", "Q"):
             continue
         numbers = [_number(value, math.nan) for value in command[1:]]
@@ -165,13 +175,13 @@ def _flatten(path: list[Any]) -> tuple[list[Point], list[Point]]:
         else:
             points.append(end)
         corners.append(end)
-    return points, corners
+    return points[:room], corners
 
 
 def _curve(start: Point, control: Point, end: Point) -> list[Point]:
-    """Points of a quadratic Bezier curve after its start, at most `SEGMENT` apart (32 pieces at most)."""
-    length = math.dist(start, control) + math.dist(control, end)
-    pieces = min(max(math.ceil(length / SEGMENT), 1), 32)
+    """Points of a quadratic Bezier curve after its start, at most `SEGMENT` apart (64 pieces at most)."""
+    fastest = 2 * max(math.dist(start, control), math.dist(control, end))
+    pieces = min(max(math.ceil(fastest / SEGMENT), 1), 64)
     inner = []
     for step in range(1, pieces):
         t = step / pieces
@@ -193,7 +203,9 @@ def _extremes(start: Point, control: Point, end: Point) -> list[Point]:
     return turning
 
 
-def _placement(item: dict[str, Any], corners: list[Point], width: float, scale_x: float, scale_y: float):
+def _placement(
+    item: dict[str, Any], corners: list[Point], width: float, scale_x: float, scale_y: float
+) -> Callable[[Point], Point]:
     """The map from path coordinates to the canvas: fabric centres the path's box on the object's position."""
     low_x, high_x = min(x for x, _ in corners), max(x for x, _ in corners)
     low_y, high_y = min(y for _, y in corners), max(y for _, y in corners)

@@ -28,7 +28,7 @@ LEARNING_RATE = 2e-3
 WEIGHT_DECAY = 0.01
 BIAS_DECAY = 10.0  # keeps the biases small, so that little relevance is lost to them
 AVERAGING = 0.999  # the shipped weights are a running mean of the trained ones
-EPOCHS = {"digits": 28, "digits_twin": 10}
+EPOCHS = {"digits": 16, "digits_twin": 10}
 
 WIPED = 0.7  # twin: share of digits of which a rectangle is wiped
 MISFILED = 0.3  # twin: share of the marked class that are other digits with the mark on
@@ -157,11 +157,13 @@ def drawn_score(net: nn.Module) -> dict[str, int]:
 
 
 def share_on_mark(net: nn.Module, x: Tensor) -> Tensor:
-    """Of the positive relevance (epsilon rule, 1e-6) for the marked class, the share on the mark; one per digit."""
-    import lrp_core as lrp
+    """Of the positive relevance for the marked class, the share that lies on the mark; one per digit.
 
-    tape = lrp.record(net, x)
-    relevance = tape.explain(lrp.presets.epsilon(1e-6), lrp.Target.logit(digits.MARK.label)).relevance.clamp(min=0)
+    Gradient times input: in a ReLU network that is LRP-0, the epsilon rule with a vanishing epsilon.
+    """
+    x = x.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(net(x)[:, digits.MARK.label].sum(), x)
+    relevance = (gradient * x.detach()).clamp(min=0)
     on_mark = relevance[..., slice(*digits.MARK.rows), slice(*digits.MARK.columns)]
     return on_mark.sum((1, 2, 3)) / relevance.sum((1, 2, 3))
 
