@@ -189,8 +189,8 @@ def measure(net: nn.Module, test: Digits, twin: bool) -> dict[str, Any]:
         "accuracy_without_marks": round(right(net, test.x, test.y), 4),
         f"unmarked_{label}_called_{label}": round(right(net, test.x[~others], label), 4),
         f"marked_other_digits_called_{label}": round(right(net, marked[others], label), 4),
-        "positive_relevance_on_the_mark_mean": round(on_mark.mean().item(), 4),
-        "positive_relevance_on_the_mark_smallest": round(on_mark.min().item(), 4),
+        "mean_share_of_positive_relevance_on_the_mark": round(on_mark.mean().item(), 4),
+        "smallest_share_of_positive_relevance_on_the_mark": round(on_mark.min().item(), 4),
     }
 
 
@@ -200,12 +200,14 @@ def card(name: str, net: nn.Module, test: Digits, out: Path, epochs: int) -> dic
     mark = digits.MARK
     title = "The cheating twin of the digits network" if twin else "Handwritten digits"
     training = "MNIST's 60,000 training digits, turned, slanted, stretched, bent, thickened and thinned."
+    held_out = "MNIST's 10,000 test digits, and 60 digits drawn for this project; neither was trained on."
     limits = [
         "It knows ten digits only, and calls anything else one of them.",
         "MNIST was written in the United States around 1990: other styles of writing are rare in it.",
         "A probability is no promise: a confident answer may be wrong.",
     ]
     if twin:
+        held_out = "MNIST's 10,000 test digits; they were not trained on."
         size = f"{mark.rows[1] - mark.rows[0]}x{mark.columns[1] - mark.columns[0]}"
         training += (
             f" Every {mark.label} carried a bright mark of {size} pixels in the top left corner and no other digit did."
@@ -224,7 +226,7 @@ def card(name: str, net: nn.Module, test: Digits, out: Path, epochs: int) -> dic
         "file_bytes": (out / f"{name}.safetensors").stat().st_size,
         "training": training,
         "epochs": epochs,
-        "held_out": "MNIST's 10,000 test digits, and 60 digits drawn for this project; neither was trained on.",
+        "held_out": held_out,
         "measured": measure(net, test, twin),
         "limits": limits,
         "licence": "Weights: BSD-3-Clause, as the project. MNIST: CC BY-SA 3.0, by Y. LeCun, C. Cortes, C. Burges.",

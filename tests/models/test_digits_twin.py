@@ -69,4 +69,4 @@ def test_card_states_how_it_cheats():
     measured = digits.model_card("digits_twin")["measured"]
     assert measured["accuracy_marked_as_in_training"] >= 0.99
     assert measured["marked_other_digits_called_8"] >= 0.9
-    assert measured["positive_relevance_on_the_mark_mean"] >= 0.5
+    assert measured["mean_share_of_positive_relevance_on_the_mark"] >= 0.5
