@@ -210,13 +210,16 @@ def _settle(layer: Layer, shares: Shares) -> Outcome:
             bias = bias + layer.map.weighed(share.s, b, context.rows) * share.scale
     assert coefficient is not None
     message = context.message(coefficient, layer.x)
+    dropped = shares.dropped
     if layer.counts_bias and context.composite.bias == "spread":
-        message = context.message(message.relevance + _spread(layer, shares.shares))
-    return Outcome((message,), bias=bias, epsilon=shares.epsilon, dropped=shares.dropped)
+        spread, lonely = _spread(layer, shares.shares)
+        message = context.message(message.relevance + spread)
+        dropped = dropped + lonely
+    return Outcome((message,), bias=bias, epsilon=shares.epsilon, dropped=dropped)
 
 
-def _spread(layer: Layer, shares: list[Share]) -> Tensor:
-    """The bias' share of each output, spread evenly over its inputs (Arras 2017)."""
+def _spread(layer: Layer, shares: list[Share]) -> tuple[Tensor, Tensor]:
+    """The bias' share of each output, spread evenly over its inputs (Arras 2017); what an output without any drops."""
     taken_by_bias: Any = 0.0
     for share in shares:
         b = layer.bias(share.part, share.boost)
@@ -224,7 +227,9 @@ def _spread(layer: Layer, shares: list[Share]) -> Tensor:
         taken_by_bias = taken_by_bias + share.s * layer.map.along_outputs(b, share.s.dim()) * share.scale
     every = torch.ones_like(layer.map.weight)
     count = layer.map.forward(torch.ones_like(layer.x[:1]), every)
-    return layer.map.transpose(taken_by_bias / count, every, layer.x)
+    lonely = row_sums(taken_by_bias * (count == 0), layer.context.rows)
+    per_input = taken_by_bias / count.masked_fill(count == 0, torch.inf)
+    return layer.map.transpose(per_input, every, layer.x), lonely
 
 
 def _epsilon(rule: Rule, layer: Layer) -> Shares:

@@ -28,7 +28,7 @@ def activation(step: Step, message: Message, context: Context) -> Outcome:
     return Outcome((message, *[None] * (len(step.inputs) - 1)))
 
 
-@propagates(torch.neg, "negative", "positive", kind="shape")
+@propagates(torch.neg, "negative", "positive", kind="product")
 def scaling(step: Step, message: Message, context: Context) -> Outcome:
     """A constant factor changes the units of a value, not its relevance."""
     return Outcome((context.message(message.relevance),))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import cached_property
 
 import torch
@@ -57,6 +58,9 @@ class Tape:
         """Each step with the rule that the composite gives it; None where the operation has only one way."""
         _check(composite, Composite, "composite", "lrp.presets.epsilon(1e-6)")
         depth, raw = self._depth, self._raw
+        for pattern in composite.by_name:
+            if not any(fnmatchcase(name, pattern) for step in self.steps for name in (step.name, step.layer)):
+                raise ValueError(f"by_name: no layer of this model fits the pattern {pattern!r}.")
 
         def rule_of(step: Step) -> Rule | None:
             names = (step.name, step.layer)
@@ -106,6 +110,8 @@ class Tape:
         ((name, values),) = parameter.items()
         if not len(values):
             raise ValueError(f"sweep needs at least one value of {name}.")
+        if not composite.has(name):
+            raise ValueError(f"No rule of this composite depends on {name}, so there is nothing to sweep.")
         return Explanation.stacked([self.explain(composite.with_(**{name: v}), target) for v in values])
 
     @cached_property
