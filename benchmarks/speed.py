@@ -1,7 +1,7 @@
 """One table: how long a heatmap takes and how much memory, `lrp_core` beside torch, zennit and captum.
 
 python -m benchmarks.speed                 # both networks, with memory: about ten minutes on two cores
-python -m benchmarks.speed --networks digits --rounds 200 --no-memory
+python -m benchmarks.speed --networks digits --rounds 10 --no-memory
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from . import contest
 from .contest import FORWARD, FULL_RUNS, NETWORKS, ROWS
 from .measure import CONTENDERS, makers, megabytes, shortest
 
-ROUNDS = {"digits": 300, "vgg16": 6}
+ROUNDS = {"digits": 40, "vgg16": 6}
 
 # What we aim at: multiples of F on VGG-16, milliseconds on the digits network.
 REACH = {
