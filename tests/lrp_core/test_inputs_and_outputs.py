@@ -1,0 +1,164 @@
+"""Several inputs, outputs chosen by the caller, gradient modes, and who owns the tensors."""
+
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import lrp_core as lrp
+from tests.lrp_core.networks import (
+    Net,
+    RandomNetwork,
+    assert_ledger_closes,
+    random_input,
+    randomise,
+    vectors,
+)
+
+LRP0, TOP = lrp.presets.lrp0(), lrp.Target.top()
+
+
+def test_two_inputs_are_two_parts():
+    model = Net(
+        lambda m, x, y: m.head(F.relu(m.a(x) + m.b(y))), a=nn.Linear(6, 5), b=nn.Linear(4, 5), head=nn.Linear(5, 3)
+    )
+    x, y = vectors(2, 6), vectors(2, 4, seed=1)
+    explanation = lrp.record(model, x, y).explain(LRP0, lrp.Target.logit(1))
+    first, second = explanation.parts.values()
+    assert first.shape == x.shape and second.shape == y.shape
+    inputs = [x.clone().requires_grad_(), y.clone().requires_grad_()]
+    gradients = torch.autograd.grad(model(*inputs)[:, 1].sum(), inputs)
+    for part, given, gradient in zip((first, second), (x, y), gradients, strict=True):
+        torch.testing.assert_close(part, given * gradient, rtol=1e-10, atol=1e-12)
+    assert_ledger_closes(explanation)
+
+
+def test_inputs_by_keyword():
+    model = Net(
+        lambda m, x, *, y, scale=1.0: m.head(F.relu(m.a(x) + m.b(y) * scale)),
+        a=nn.Linear(6, 5),
+        b=nn.Linear(6, 5),
+        head=nn.Linear(5, 3),
+    )
+    explanation = lrp.record(model, vectors(), y=vectors(seed=1), scale=2.0).explain(LRP0, TOP)
+    assert len(explanation.parts) == 2 and "y" in explanation.parts
+    assert_ledger_closes(explanation)
+
+
+def test_the_same_tensor_given_twice():
+    model = Net(
+        lambda m, x, y: m.head(F.relu(m.a(x) + m.b(y))), a=nn.Linear(6, 5), b=nn.Linear(6, 5), head=nn.Linear(5, 3)
+    )
+    x = vectors()
+    explanation = lrp.record(model, x, x).explain(LRP0, TOP)
+    assert_ledger_closes(explanation)
+
+
+@pytest.mark.parametrize(
+    ("wrap", "output"),
+    [
+        (lambda z: z, None),
+        (lambda z: SimpleNamespace(logits=z, hidden=z[:, :1]), None),
+        (lambda z: {"logits": z, "other": z[:, :1]}, "logits"),
+        (lambda z: [z[:, :1], z], 1),
+        (lambda z: (z, z[:, :1]), 0),
+        (lambda z: {"a": [z]}, lambda out: out["a"][0]),
+    ],
+    ids=["tensor", "object", "key", "index", "tuple", "callable"],
+)
+def test_the_output_is_chosen_by_the_caller(wrap, output):
+    plain = Net(lambda m, x: m.head(F.relu(m.a(x))), a=nn.Linear(6, 5), head=nn.Linear(5, 3))
+    wrapped = Net(lambda m, x: wrap(m.head(F.relu(m.a(x)))), a=nn.Linear(6, 5), head=nn.Linear(5, 3))
+    options = {} if output is None else {"output": output}
+    tape = lrp.record(wrapped, vectors(), **options)
+    assert tape.output.shape == (2, 3)
+    expected = lrp.record(plain, vectors()).explain(LRP0, TOP).relevance
+    assert torch.equal(tape.explain(LRP0, TOP).relevance, expected)
+
+
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda m, x: {"one": m.head(x), "two": m.head(x)},
+        lambda m, x: m.head(x).sum(),
+        lambda m, x: m.head(x).unsqueeze(1),
+        lambda m, x: torch.ones(2, 3, dtype=x.dtype),
+        lambda m, x: m.head(x).argmax(1),
+        lambda m, x: "text",
+        lambda m, x: None,
+    ],
+    ids=["two outputs", "scalar", "three axes", "constant", "integers", "text", "nothing"],
+)
+def test_outputs_that_are_no_logits_are_refused(forward):
+    """(B, C) logits that depend on the input, or one plain sentence."""
+    model = Net(forward, head=nn.Linear(6, 3))
+    with pytest.raises((ValueError, TypeError)) as caught:
+        lrp.record(model, vectors()).explain(LRP0, TOP)
+    assert "\n" not in str(caught.value) and str(caught.value).endswith(".")
+
+
+@pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+def test_recorded_and_explained_under_any_gradient_mode(context):
+    model, x = RandomNetwork(["relu_in_place", "residual_in_place"]), random_input()
+    expected = lrp.record(model, x).explain(LRP0, TOP).relevance
+    with context():
+        relevance = lrp.record(model, random_input()).explain(LRP0, TOP).relevance
+    assert torch.equal(relevance, expected)
+    assert not relevance.requires_grad
+    assert not relevance.clone().is_inference()
+
+
+def test_inputs_and_weights_that_require_grad():
+    model, x = RandomNetwork(["relu_in_place", "norm"]).requires_grad_(True), random_input().requires_grad_(True)
+    explanation = lrp.record(model, x).explain(LRP0, TOP)
+    assert not explanation.relevance.requires_grad and x.grad is None and x.requires_grad
+    assert not any(parameter.grad is not None for parameter in model.parameters())
+
+
+def test_results_can_be_used_in_autograd():
+    """The relevance a caller gets is a plain tensor: it may be changed in place and enter a loss."""
+    explanation = lrp.record(RandomNetwork(["relu_in_place"]), random_input()).explain(LRP0, TOP)
+    weight = torch.ones_like(explanation.relevance, requires_grad=True)
+    (weight * explanation.relevance).sum().backward()
+    assert torch.equal(weight.grad, explanation.relevance)
+
+
+def test_results_belong_to_the_caller():
+    """Writing into a result must not change the next answer of the tape."""
+    tape = lrp.record(RandomNetwork(["relu_in_place", "norm"]), random_input())
+    first = tape.explain(lrp.presets.gamma(0.2), TOP, layers=True)
+    kept = first.relevance.clone()
+    for tensor in (first.relevance, first.start, *first.layers.values(), *first.parts.values()):
+        tensor.zero_()
+    assert torch.equal(tape.explain(lrp.presets.gamma(0.2), TOP).relevance, kept)
+
+
+def test_weight_norm_is_an_ordinary_layer():
+    plain = Net(lambda m, x: m.head(F.relu(m.a(x))), a=nn.Linear(6, 5), head=nn.Linear(5, 3))
+    expected = lrp.record(plain, vectors()).explain(lrp.presets.gamma(0.25), TOP).relevance
+    nn.utils.parametrizations.weight_norm(plain.a)
+    tape = lrp.record(plain.eval(), vectors())
+    assert tape.unsupported() == ()
+    torch.testing.assert_close(tape.explain(lrp.presets.gamma(0.25), TOP).relevance, expected, rtol=1e-10, atol=1e-12)
+
+
+def test_dropout_in_eval_mode_changes_nothing():
+    with_, without = (
+        nn.Sequential(nn.Linear(6, 5), nn.ReLU(inplace=True), *extra, nn.Linear(5, 3)).double().eval()
+        for extra in ([nn.Dropout(0.5), nn.Dropout1d(0.5)], [])
+    )
+    for network in (with_, without):
+        randomise(network)
+    first, second = (lrp.record(net, vectors()).explain(LRP0, TOP).relevance for net in (with_, without))
+    assert torch.equal(first, second)
+
+
+def test_a_tape_outlives_changes_of_its_input():
+    """The caller may write into the tensor that was recorded; the tape has its own."""
+    model, x = RandomNetwork(["relu_in_place"]), random_input()
+    tape = lrp.record(model, x)
+    expected = lrp.record(model, random_input()).explain(lrp.presets.gamma(0.25), TOP).relevance
+    x.zero_()
+    assert torch.equal(tape.explain(lrp.presets.gamma(0.25), TOP).relevance, expected)

@@ -1,0 +1,137 @@
+"""Live tuning is counted, not timed: which convolutions and matrix products run when a slider or the target moves."""
+
+from collections import Counter
+
+import pytest
+import torch
+from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import lrp_core as lrp
+from models.torchvision_compat import import_torchvision
+from tests.lrp_core.networks import RandomNetwork, random_input
+
+aten = torch.ops.aten
+FORWARD = {aten.conv1d, aten.conv2d, aten.conv3d, aten.mkldnn_convolution}
+BACKWARD = {aten.conv_transpose1d, aten.conv_transpose2d, aten.conv_transpose3d, aten.convolution_backward}
+PRODUCTS = {aten.linear, aten.addmm, aten.mm}
+
+
+class Passes(TorchDispatchMode):
+    """Counts convolutions by direction, and products of two matrices (the ledger's sums are none)."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = Counter()
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        operation = func.overloadpacket
+        if operation is aten.convolution:
+            transposed = args[6] if len(args) > 6 else (kwargs or {})["transposed"]
+            self.count["backward" if transposed else "forward"] += 1
+        elif operation in FORWARD:
+            self.count["forward"] += 1
+        elif operation in BACKWARD:
+            self.count["backward"] += 1
+        elif operation in PRODUCTS:
+            self.count["product"] += 1
+        return func(*args, **(kwargs or {}))
+
+
+def passes(action) -> Counter:
+    with Passes() as counted:
+        action()
+    return counted.count
+
+
+@pytest.fixture(scope="module")
+def vgg16():
+    """VGG-16's thirteen convolutions under one small dense layer: the head is not what is counted."""
+    import_torchvision()
+    from torchvision.models import vgg16
+
+    torch.manual_seed(0)
+    with torch.device("meta"):
+        model = vgg16(weights=None)
+    model.classifier, model.avgpool = nn.Sequential(nn.Linear(512, 10)), nn.AdaptiveAvgPool2d(1)
+    model = model.to_empty(device="cpu").eval().requires_grad_(False)
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=(2.0 / max(1, parameter[0].numel())) ** 0.5 if parameter.dim() > 1 else 0.01)
+    return model
+
+
+def test_vgg16_runs_no_pass_that_a_cached_result_can_answer(vgg16):
+    x, box = torch.rand(1, 3, 32, 32), lrp.presets.epsilon_gamma_box(0.0, 1.0, 1e-3, 0.25)
+    tape = None
+
+    def record():
+        nonlocal tape
+        tape = lrp.record(vgg16, x)
+
+    def explained(composite, target=None):
+        count = passes(lambda: tape.explain(composite, target or lrp.Target.logit(1)))
+        return count["forward"], count["backward"]
+
+    assert passes(record)["forward"] == 13
+    assert explained(box) == (12 + 1, 13), "P of twelve layers, the box of the first, one walk back"
+    assert explained(box.with_(gamma=0.4)) == (0, 13), "gamma moved"
+    assert explained(box.with_(gamma=0.4), lrp.Target.logit(2)) == (0, 13), "target moved"
+    assert explained(box.with_(gamma=0.4, epsilon=0.1), lrp.Target.logit(2)) == (0, 13), "dense epsilon moved"
+    forward, backward = explained(lrp.presets.epsilon_plus(1e-3))
+    assert forward <= 1 and backward == 13, "z+ reads the same P; only the first layer has none yet"
+    forward, backward = explained(lrp.presets.alpha_beta(2.0, 1.0))
+    assert forward == 0 and backward <= 26, "alpha-beta reads the same P"
+
+
+def test_only_the_first_rule_moved_restarts_at_the_first_layer(vgg16):
+    tape = lrp.record(vgg16, torch.rand(1, 3, 32, 32))
+    composite, target = lrp.Composite(lrp.Epsilon(1e-3), first=lrp.Flat()), lrp.Target.logit(0)
+    tape.explain(composite, target)
+    moved = passes(lambda: tape.explain(lrp.Composite(lrp.Epsilon(1e-3), first=lrp.WSquare()), target))
+    assert moved["backward"] == 1 and moved["forward"] <= 1, "w^2 needs one denominator of the first layer"
+    same = passes(lambda: tape.explain(lrp.Composite(lrp.Epsilon(1e-3), first=lrp.WSquare()), target))
+    assert (same["backward"], same["forward"]) == (0, 0), "the same question again runs nothing"
+
+
+@pytest.mark.parametrize(
+    ("rule", "products"),
+    [(lrp.LRP0(), 3), (lrp.Epsilon(0.1), 3), (lrp.ZPlus(), 3), (lrp.Gamma(0.25), 5), (lrp.AlphaBeta(2.0, 1.0), 6)],
+    ids=str,
+)
+def test_retune_runs_one_product_per_dense_layer(rule, products):
+    """Three dense layers, three products back; gamma and alpha-beta need more where z may be negative or is halved."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
+    tape = lrp.record(model, torch.rand(2, 8))
+    tape.explain(lrp.Composite(rule), lrp.Target.logit(0))
+    moved = passes(lambda: tape.explain(lrp.Composite(rule), lrp.Target.logit(1)))
+    assert 3 <= moved["product"] <= products
+
+
+def test_a_sweep_runs_no_forward_convolution_twice():
+    """P once for each convolution that needs it, whatever the number of gammas."""
+    model = RandomNetwork(["relu_in_place", "relu_in_place", "relu_in_place"])
+    counts = []
+    for gammas in ([0.1], [0.1, 0.2, 0.3, 0.4]):
+        tape = lrp.record(model, random_input())
+        swept = passes(lambda tape=tape, gammas=gammas: tape.sweep(lrp.presets.gamma(), lrp.Target.top(), gamma=gammas))
+        counts.append(swept["forward"])
+    assert counts[0] == counts[1] > 0
+
+
+def test_the_counter_sees_every_direction():
+    """A count of zero must mean that nothing ran: the counter is checked on known operations."""
+    convolution = nn.Conv2d(2, 3, 3)
+    x = torch.rand(1, 2, 5, 5)
+
+    def both():
+        z = convolution(x)
+        torch.nn.functional.conv_transpose2d(z, convolution.weight)
+        aten.convolution_backward(
+            z, x, convolution.weight, None, (1, 1), (0, 0), (1, 1), False, (0, 0), 1, (True, False, False)
+        )
+        torch.nn.functional.linear(x, torch.rand(4, 5), torch.rand(4))
+
+    for context in (torch.no_grad, torch.inference_mode):
+        with context():
+            assert passes(both) == {"forward": 1, "backward": 2, "product": 1}
