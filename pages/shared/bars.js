@@ -20,6 +20,6 @@ export default function ({ data, parentElement: root }) {
     const value = item.querySelector(".value");
     value.textContent = data.texts[index];
     value.classList.toggle("shown", share >= 0.01); // beside nine empty columns a row of zeros only distracts
-    item.querySelector(".track").style.setProperty("--share", `${100 * share}%`);
+    item.querySelector(".track").style.setProperty("--share", share);
   });
 }

@@ -31,13 +31,8 @@ def drawing_board(page: str, samples: Mapping[str, Sample]) -> None:
     """Draw the board. `samples` are offered below the canvas, by name."""
     _canvas(page, drawing(page, samples))
     with st.container(horizontal=True, gap="small"):
-        st.button(
-            "Undo",
-            icon=":material/undo:",
-            on_click=lambda: _keep(page, drawing(page, samples)[:-1]),
-            help="Take back the last stroke",
-        )
-        st.button("Clear", icon=":material/delete:", on_click=lambda: _keep(page, ()), help="Empty the board")
+        st.button("Undo", icon=":material/undo:", on_click=lambda: _keep(page, drawing(page, samples)[:-1]))
+        st.button("Clear", icon=":material/delete:", on_click=lambda: _keep(page, ()))
     key = f"{page}.sample"
     chosen = session.settings(page).sample
     st.session_state[key] = chosen if chosen in samples else None

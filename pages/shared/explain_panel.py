@@ -60,19 +60,21 @@ class ExplainPanel:
                 st.markdown(LEGEND)
                 st.caption(f"Source: {rule.source}.")
             layers = session.settings(self.page).layers
+            fixed = open_plan is None or session.settings(self.page).rule == "gxi"
             name = f"Per layer ({len(layers)} changed)" if layers else "Per layer…"
-            if st.button(name, icon=":material/layers:", disabled=open_plan is None) and open_plan:
+            if st.button(name, icon=":material/layers:", disabled=fixed) and open_plan:
                 open_plan()
         self._slots = st.container()
         self._display()
         link.copy_button(self.page, self.offer)
 
-    def mount_sliders(self, uses_epsilon: bool, uses_gamma: bool) -> None:
+    def mount_sliders(self) -> None:
         """Put the sliders in their place; to be called when everything else has been drawn."""
-        label = RULES[session.settings(self.page).rule].label
+        settings = session.settings(self.page)
+        label = RULES[settings.rule].label
         with self._slots:
-            self.epsilon.mount(disabled=None if uses_epsilon else f"{label} has no epsilon.")
-            self.gamma.mount(disabled=None if uses_gamma else f"{label} has no gamma.")
+            for name, slider in (("epsilon", self.epsilon), ("gamma", self.gamma)):
+                slider.mount(disabled=None if name in settings.parameters else f"{label} has no {name}.")
 
     def _classes(self, probabilities: np.ndarray | None) -> None:
         if probabilities is None:
@@ -108,8 +110,11 @@ class ExplainPanel:
         """One control that shows a setting and changes it."""
         key = f"{self.page}.{field}"
         st.session_state[key] = getattr(session.settings(self.page), field)
-        widget(label, options, key=key, on_change=_take, args=(self.page, field), **more)
+        widget(label, options, key=key, on_change=_take, args=(self.page, field, options), **more)
 
 
-def _take(page: str, field: str) -> None:
-    session.change(page, **{field: st.session_state[f"{page}.{field}"]})
+def _take(page: str, field: str, options: Sequence) -> None:
+    """Store what was chosen. A label with a probability may be out of date when it arrives: then it is no option."""
+    value = st.session_state[f"{page}.{field}"]
+    if value in options:
+        session.change(page, **{field: value})

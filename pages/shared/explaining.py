@@ -3,7 +3,8 @@
 This module brings torch, which takes a second to import: pages import it after they have drawn themselves.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -13,16 +14,16 @@ import lrp_core as lrp
 from pages.shared import session
 from pages.shared.settings import NO_CLASS, Settings
 
-RULE_VALUES = {
-    "lrp0": lrp.LRP0(),
-    "epsilon": lrp.Epsilon(relative=True),
-    "gamma": lrp.Gamma(),
-    "zplus": lrp.ZPlus(),
-    "a2b1": lrp.AlphaBeta(alpha=2.0, beta=1.0),
-    "wsquare": lrp.WSquare(),
-    "flat": lrp.Flat(),
+MAKE_RULE: dict[str, Callable[[Settings], lrp.rules.Rule]] = {
+    "lrp0": lambda settings: lrp.LRP0(),
+    "epsilon": lambda settings: lrp.Epsilon(settings.epsilon, relative=True),
+    "gamma": lambda settings: lrp.Gamma(settings.gamma),
+    "zplus": lambda settings: lrp.ZPlus(),
+    "a2b1": lambda settings: lrp.AlphaBeta(alpha=2.0, beta=1.0),
+    "wsquare": lambda settings: lrp.WSquare(),
+    "flat": lambda settings: lrp.Flat(),
 }
-"""The rule behind each key of `rules_text.LAYER_RULES`; epsilon and gamma are set by the sliders."""
+"""The rule behind each key of `rules_text.LAYER_RULES`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,12 +75,12 @@ def composite(settings: Settings) -> lrp.Composite:
     """
     if settings.rule == "gxi":
         return lrp.presets.gradient_times_input()
+    by_name = {name: MAKE_RULE[rule](settings) for name, rule in settings.layers}
     if settings.rule == "recommended":
-        chosen = lrp.Composite(RULE_VALUES["epsilon"], by_kind={"conv": RULE_VALUES["gamma"]})
-    else:
-        chosen = lrp.Composite(RULE_VALUES[settings.rule])
-    by_name = {name: RULE_VALUES[rule] for name, rule in settings.layers}
-    return replace(chosen, by_name=by_name).with_(epsilon=settings.epsilon).with_(gamma=settings.gamma)
+        return lrp.Composite(
+            MAKE_RULE["epsilon"](settings), by_kind={"conv": MAKE_RULE["gamma"](settings)}, by_name=by_name
+        )
+    return lrp.Composite(MAKE_RULE[settings.rule](settings), by_name=by_name)
 
 
 def target(settings: Settings, subject: Subject) -> lrp.Target:

@@ -5,12 +5,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class RuleText:
-    """`words`: what it does, for a newcomer. `formula`: LaTeX, how relevance R_k reaches input j."""
+    """`words`: what it does, for a newcomer. `formula`: LaTeX, how relevance R_k reaches input j.
+
+    `parameters`: which of the sliders it depends on.
+    """
 
     label: str
     words: str
     formula: str
     source: str
+    parameters: tuple[str, ...] = ()
 
 
 RULES = {
@@ -22,6 +26,7 @@ RULES = {
         r"\text{convolution}\\[2ex] \sum_k \dfrac{c_{kj}}{z_k + \varepsilon\,\mathrm{sgn}\,z_k} R_k & \text{dense}"
         r"\end{cases}",
         "Montavon 2019",
+        ("gamma", "epsilon"),
     ),
     "lrp0": RuleText(
         "LRP-0",
@@ -35,12 +40,14 @@ RULES = {
         "survive.",
         r"R_j = \sum_k \frac{c_{kj}}{z_k + \varepsilon\,\mathrm{sgn}\,z_k} R_k",
         "Bach 2015, eq. 58",
+        ("epsilon",),
     ),
     "gamma": RuleText(
         "Gamma",
         "Favours what speaks for the class. The larger gamma, the less blue is left and the calmer the picture.",
         r"R_j = \sum_k \frac{c_{kj} + \gamma c_{kj}^+}{z_k + \gamma\,(p_k + b_k^+)} R_k \quad (z_k > 0)",
         "Montavon 2019; Andeol 2021",
+        ("gamma",),
     ),
     "zplus": RuleText(
         "z+",

@@ -54,6 +54,14 @@ class Settings:
     network: str = ""
     mark: bool = False
 
+    @property
+    def parameters(self) -> set[str]:
+        """Which of epsilon and gamma the chosen rules depend on."""
+        if self.rule == "gxi":
+            return set()
+        layers = (LAYER_RULES[rule].parameters for _, rule in self.layers)
+        return set(RULES[self.rule].parameters).union(*layers)
+
 
 @dataclass(frozen=True)
 class Offer:

@@ -1,5 +1,8 @@
 """Sweep: the same heatmap for some twenty values of gamma or epsilon, all computed at once."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import streamlit as st
 
 import lrp_core as lrp
@@ -20,8 +23,7 @@ VALUES = {
 
 def show(subject: Subject, settings: Settings) -> None:
     """A film over one parameter of the present rule."""
-    composite, target = explaining.composite(settings), explaining.target(settings, subject)
-    parameters = [name for name in VALUES if composite.has(name)]
+    parameters = [name for name in VALUES if name in settings.parameters]
     if not parameters:
         st.info("This rule has neither gamma nor epsilon. Choose *Recommended*, *Gamma* or *Epsilon* to sweep one.")
         return
@@ -29,23 +31,34 @@ def show(subject: Subject, settings: Settings) -> None:
     if st.session_state.get(key) not in parameters:
         st.session_state[key] = parameters[0]
     name = st.segmented_control("Sweep over", parameters, format_func=str.capitalize, key=key, required=True)
-    values = [float(value) for value in VALUES[name]]
+    values = tuple(float(value) for value in VALUES[name])
+    start = replace(settings, **{name: values[0]})  # the result does not depend on where the slider stands
     swept = session.remember(
         f"{subject.page}.sweep",
-        (subject.key, composite, target, name),
-        lambda: subject.tape.sweep(composite, target, **{name: values}),
+        (subject.key, explaining.composite(start), explaining.target(start, subject), name),
+        lambda: sweep(subject, start, name, values),
     )
     film(
         frames(swept, name, values, explaining.question(settings, subject)),
         key=f"{subject.page}.film.sweep",
         label=name.capitalize(),
         colours=settings.colours,
-        start=nearest(tuple(values), getattr(settings, name)),
+        start=nearest(values, getattr(settings, name)),
     )
     st.caption("Every picture has its own scale, so that its shape can be seen; the numbers beside it tell the size.")
 
 
-def frames(swept: lrp.Explanation, name: str, values: list[float], asked: str) -> list[Frame]:
+def sweep(subject: Subject, settings: Settings, name: str, values: Sequence[float]) -> lrp.Explanation:
+    """Explanations for all values of "gamma" or "epsilon", with the values as leading axis."""
+    composite, target = explaining.composite(settings), explaining.target(settings, subject)
+    if name == "epsilon" and composite.has("gamma"):
+        # A sweep changes every epsilon, also the one inside the gamma rule, which the slider leaves at zero.
+        each = (explaining.composite(replace(settings, epsilon=value)) for value in values)
+        return lrp.Explanation.stacked([subject.tape.explain(one, target) for one in each])
+    return subject.tape.sweep(composite, target, **{name: list(values)})
+
+
+def frames(swept: lrp.Explanation, name: str, values: Sequence[float], asked: str) -> list[Frame]:
     """One frame for each value of the parameter."""
     made = []
     for at, value in enumerate(values):

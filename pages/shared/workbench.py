@@ -46,7 +46,6 @@ def workbench(page: str, offer: Offer, labels: Sequence[str], draw_input: Input)
     with left:
         subject = draw_input()
     settings = session.settings(page)
-    composite = explaining.composite(settings)
     known = isinstance(subject, Subject)
     with right:
         panel.draw(subject.probabilities if known else None, partial(layer_plan, subject) if known else None)
@@ -61,7 +60,7 @@ def workbench(page: str, offer: Offer, labels: Sequence[str], draw_input: Input)
         st.error(str(error))
     if not panel.held:
         link.write(page, offer)
-    panel.mount_sliders(uses_epsilon=composite.has("epsilon"), uses_gamma=composite.has("gamma"))
+    panel.mount_sliders()
 
 
 def _result(subject: Subject, settings: Settings) -> None:

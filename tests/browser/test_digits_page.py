@@ -1,0 +1,214 @@
+"""The digits page under a real hand: drawing, explaining, sharing a link, and coming back."""
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+SEVEN = [(70, 70), (130, 66), (200, 70), (170, 130), (140, 190), (120, 240)]
+SCRATCHES = [[(20 + 26 * i, 60), (20 + 26 * i, 90), (20 + 26 * i, 130)] for i in range(10)]
+INK_COLUMNS = """(canvas) => {
+    const { data, width, height } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    let runs = 0, before = false;
+    for (let x = 0; x < width; x++) {
+        let ink = false;
+        for (let y = 0; y < height; y++) ink ||= data[4 * (y * width + x) + 3] > 0 && data[4 * (y * width + x)] < 128;
+        if (ink && !before) runs++;
+        before = ink;
+    }
+    return runs;
+}"""
+
+
+@pytest.fixture
+def digits(visit, server):
+    return lambda query="", **context: visit(server, f"/digits{query}", **context)
+
+
+def picture(page: Page) -> Locator:
+    return page.get_by_role("img", name=re.compile("^Heatmap for")).first
+
+
+def shows(page: Page, *words: str) -> None:
+    """The heatmap's tag holds these words: rule, epsilon, gamma, class."""
+    for word in words:
+        expect(picture(page)).to_have_attribute("data-tag", re.compile(rf"(^| ){re.escape(word)}( |$)"))
+
+
+def says(page: Page, digit: str) -> None:
+    expect(page.get_by_role("heading", name=re.compile(f"The network says {digit} "))).to_be_visible()
+
+
+def separate_strokes(page: Page, count: int) -> None:
+    """So many strokes stand side by side on the canvas."""
+    page.wait_for_function(f"(canvas) => ({INK_COLUMNS})(canvas) === {count}", arg=canvas(page).element_handle())
+
+
+def canvas(page: Page) -> Locator:
+    return page.locator("canvas.dc-canvas.lower-canvas")
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    page.get_by_role("combobox", name=label).click()
+    page.get_by_role("option", name=option).click()
+    page.idle()
+
+
+def press(page: Page, name: str) -> None:
+    page.get_by_test_id("stBaseButton-secondary").filter(has_text=name).click()  # the canvas has an Undo of its own
+    page.idle()
+
+
+def seen(page: Page) -> Locator:
+    return page.get_by_role("img", name=re.compile("^The input as the network sees it"))
+
+
+def clear(page: Page) -> None:
+    press(page, "Clear")
+    expect(page.get_by_text("Too little ink")).to_be_visible()
+    separate_strokes(page, 0)
+
+
+def test_first_load_shows_a_worked_example_already_explained(digits):
+    page = digits()
+    says(page, "3")
+    shows(page, "recommended", "3")
+    expect(page.get_by_text(re.compile("Score .* on the input"))).to_be_visible()
+    separate_strokes(page, 1)
+
+
+def test_the_heatmap_follows_a_drawing(digits, draw):
+    page = digits()
+    clear(page)
+    expect(page.get_by_role("heading", name="The network says")).to_have_count(0)
+    draw(page, SEVEN)
+    says(page, "7")
+    shows(page, "7")
+    press(page, "Undo")
+    expect(page.get_by_text("Too little ink")).to_be_visible()
+
+
+def test_ten_quick_strokes_are_all_there(digits, draw):
+    page = digits()
+    with page.expect_websocket() as socket:
+        page.go("/digits")
+    clear(page)
+    with socket.value.expect_event("framesent", lambda frame: frame.count(b"Path") == 10):
+        for scratch in SCRATCHES:
+            draw(page, scratch)
+    says(page, ".")
+    separate_strokes(page, 10)
+    press(page, "Undo")
+    separate_strokes(page, 9)  # the session had them all, not only the canvas
+
+
+def test_strokes_settings_and_result_survive_a_page_switch_and_going_back(digits, draw):
+    page = digits()
+    clear(page)
+    draw(page, SEVEN)
+    says(page, "7")
+    choose(page, "Rule", "z+")
+    choose(page, "Colours", "Grey")
+    before = picture(page).get_attribute("data-tag")
+    page.get_by_role("link", name="Home").click()
+    expect(page.get_by_role("heading", name="Why did the network say that?")).to_be_visible()
+    page.get_by_role("link", name="Handwritten digits").click()
+    expect(picture(page)).to_have_attribute("data-tag", before)
+    separate_strokes(page, 1)
+    before = seen(page).get_attribute("src")
+    draw(page, [(240, 60), (240, 220)])
+    expect(seen(page)).not_to_have_attribute("src", before)
+    page.get_by_role("link", name="Home").click()
+    expect(page.get_by_role("heading", name="Why did the network say that?")).to_be_visible()
+    page.go_back()
+    shows(page, "zplus")
+    separate_strokes(page, 2)
+    expect(page.get_by_role("combobox", name="Colours")).to_have_value("Grey")
+
+
+def test_touch_draws_too(digits):
+    page = digits(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True, device_scale_factor=2)
+    page.get_by_role("button", name="Clear").tap()
+    expect(page.get_by_text("Too little ink")).to_be_visible()
+    board = page.locator("canvas.upper-canvas")
+    board.scroll_into_view_if_needed()
+    box = board.bounding_box()
+    finger = page.context.new_cdp_session(page)
+    for number, (x, y) in enumerate(SEVEN):
+        point = {"x": box["x"] + x, "y": box["y"] + y}
+        kind = "touchMove" if number else "touchStart"
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    says(page, "7")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_a_link_restores_everything(digits, draw):
+    query = "?rule=gamma&epsilon=0.1&gamma=0.4&class=8&rather-than=3&sample=sample-9&view=top&top=20&colours=grey"
+    page = digits(query)
+    shows(page, "gamma", "0.1", "0.4", "8 rather than 3")
+    separate_strokes(page, 1)
+    says(page, "9")
+    for label, value in (("Rule", "Gamma"), ("Show", "Only the top"), ("Colours", "Grey")):
+        expect(page.get_by_role("combobox", name=label)).to_have_value(value)
+    expect(page.get_by_role("slider", name="Gamma")).to_have_attribute("aria-valuetext", "0.4")
+    expect(page.get_by_role("slider", name="Epsilon")).to_be_disabled()
+    expect(page.get_by_text("Gamma has no epsilon.")).to_be_visible()
+    page.get_by_role("button", name="Copy link").click()
+    link = page.get_by_test_id("stCode").inner_text().strip()
+    assert link.partition("?")[2].split("&") == query[1:].split("&")
+    page.keyboard.press("Escape")
+    before = seen(page).get_attribute("src")
+    draw(page, SCRATCHES[9])
+    expect(seen(page)).not_to_have_attribute("src", before)
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_test_id("stCode")).not_to_contain_text("sample")  # a drawing stays here
+
+
+def test_nonsense_in_a_link_gives_defaults_and_a_note(digits):
+    page = digits("?rule=magic&epsilon=nan&gamma=-1&class=77&sample=../etc&colours=%00&view=x&layers=a:b")
+    shows(page, "recommended", "0.001", "0.1", "3")
+    note = page.get_by_text("This link asks for something that is not here")
+    expect(note).to_contain_text("rule, epsilon, gamma, class, view, colours, layers, sample")
+    choose(page, "Rule", "LRP-0")
+    shows(page, "lrp0")
+
+
+def test_the_heatmap_changes_while_the_slider_moves(digits, drag, record):
+    page = digits()
+    tags = record(picture(page), "data-tag")
+    gamma = page.get_by_role("slider", name="Gamma")
+    drag(gamma, 5, 70, release=False)
+    assert len(tags()) >= 8
+    assert "gamma=" not in page.url
+    page.mouse.up()
+    expect(page).to_have_url(re.compile("gamma=7"))
+    shows(page, gamma.get_attribute("aria-valuetext"))
+
+
+def test_keyboard_alone_is_enough(digits):
+    page = digits()
+    gamma = page.get_by_role("slider", name="Gamma")
+    gamma.focus()
+    page.keyboard.press("ArrowRight")
+    shows(page, "0.12")
+    rule = page.get_by_role("combobox", name="Rule")
+    rule.focus()
+    page.keyboard.type("alpha")
+    page.keyboard.press("Enter")
+    shows(page, "a2b1")
+    page.get_by_role("radio", name="7", exact=True).or_(page.get_by_role("button", name="7", exact=True)).focus()
+    page.keyboard.press("Enter")
+    says(page, "7")
+
+
+def test_the_twin_is_given_away_by_its_heatmap(digits):
+    page = digits()
+    page.get_by_role("radio", name="Cheating twin").or_(page.get_by_role("button", name="Cheating twin")).click()
+    says(page, "3")
+    page.get_by_text("Put the mark on").click()
+    says(page, "8")
+    strongest = picture(page).get_attribute("aria-label")
+    row, column = (int(n) for n in re.search(r"row (\d+) .* column (\d+)", strongest).groups())
+    assert row <= 4 and column <= 4  # rows and columns 2 to 4 carry the mark
+    expect(page).to_have_url(re.compile("network=digits_twin&mark=1"))
