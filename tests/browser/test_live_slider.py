@@ -1,9 +1,12 @@
 """The live slider under a real hand: what it sends, when, and what the picture does meanwhile."""
 
+import io
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 from streamlit.testing.v1 import AppTest
 
@@ -50,22 +53,10 @@ def host(slider: Locator) -> Locator:
     return slider.page.get_by_test_id("stBidiComponentIsolated").filter(has=slider)
 
 
-def colour(slider: Locator, name: str) -> list[int]:
-    """A colour of the slider's style sheet, as red, green, blue."""
-    css = slider.evaluate(
-        """(element, name) => {
-            const probe = element.parentElement.appendChild(document.createElement("i"));
-            probe.style.color = `var(${name})`;
-            const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 });
-            const context = canvas.getContext("2d");
-            context.fillStyle = getComputedStyle(probe).color;
-            context.fillRect(0, 0, 1, 1);
-            probe.remove();
-            return [...context.getImageData(0, 0, 1, 1).data];
-        }""",
-        name,
-    )
-    return css[:3]
+def painted(slider: Locator, share: float) -> np.ndarray:
+    """The colour on the screen at a share of the track's length, as red, green, blue."""
+    picture = np.asarray(Image.open(io.BytesIO(slider.screenshot())).convert("RGB")).astype(int)
+    return picture[picture.shape[0] // 2, int(share * picture.shape[1])]
 
 
 def test_the_picture_follows_the_thumb_and_ends_right(demo, drag, record):
@@ -211,14 +202,16 @@ def test_touch_on_a_phone(demo, record):
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_colours_follow_the_theme(demo, scheme):
+@pytest.mark.parametrize(("scheme", "ground"), [("light", 255), ("dark", 19)])
+def test_the_track_follows_the_theme(demo, scheme, ground):
     page = demo(color_scheme=scheme)
-    ground, empty, text = (colour(epsilon(page), name) for name in ("--st-background-color", "--empty", "--quiet"))
-    far = [abs(sum(one) - sum(ground)) / 3 for one in (empty, text)]
-    assert 30 < far[0] < 90, "the empty track is a quiet grey on either ground"
-    assert far[1] > 120
-    assert (sum(ground) / 3 < 60) == (scheme == "dark")
+    filled, empty = painted(epsilon(page), 0.1), painted(epsilon(page), 0.9)
+    assert np.ptp(filled) > 60, "a colour"
+    assert np.ptp(empty) < 15, "a grey"
+    assert 30 < abs(empty.mean() - ground) < 90, "quiet, on either ground"
+    page.get_by_text("LRP-0").click()
+    expect(epsilon(page)).to_be_disabled()
+    assert np.ptp(painted(epsilon(page), 0.1)) < 15
 
 
 @pytest.mark.parametrize("value", NONSENSE)
