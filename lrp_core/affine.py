@@ -17,11 +17,11 @@ from torch import Tensor
 
 from .boxes import share_within_box
 from .linear_maps import LinearMap
-from .message import Message, row_sums, safe_ratio
+from .message import Message, row_sums
 from .ratios import (
     epsilon_of,
     is_rectified,
-    lost,
+    over,
     over_output,
     over_stabilised,
     ratio_of_value,
@@ -30,7 +30,7 @@ from .ratios import (
     visible_output,
 )
 from .rules import LRP0, AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, WSquare, ZBox, ZPlus
-from .steps import Context, Outcome, Step
+from .steps import Context, Outcome, Step, is_nonnegative
 from .weights import negative, positive
 
 OTHER = {"positive": "negative", "negative": "positive"}
@@ -106,9 +106,11 @@ class Layer:
 
     @property
     def only_positive_inputs(self) -> bool:
+        """Whether no input is negative: known below a ReLU, else looked up once."""
         if "nonnegative" not in self.step.memo:
-            self.step.memo["nonnegative"] = bool(self.x.amin() >= 0) if self.x.numel() else True
-        return self.step.memo["nonnegative"]
+            known = is_nonnegative(self.step.inputs[0])
+            self.step.memo["nonnegative"] = known or bool((self.x >= 0).all())
+        return bool(self.step.memo["nonnegative"])
 
     def weight(self, part: str, boost: float = 0.0) -> Tensor:
         """W, W+, W- or W + boost W+; those that depend on no parameter are kept with the model."""
@@ -198,7 +200,7 @@ def _settle(layer: Layer, shares: Shares) -> Outcome:
     """From shares to relevance of the input, with the books kept."""
     context = layer.context
     coefficient = None
-    bias: Tensor | float = 0.0
+    bias: Tensor | None = None
     for share in shares.shares:
         back = layer.back(share)
         if coefficient is None:
@@ -207,7 +209,9 @@ def _settle(layer: Layer, shares: Shares) -> Outcome:
             coefficient = coefficient.add_(back, alpha=share.scale)
         b = layer.bias(share.part, share.boost)
         if b is not None and layer.counts_bias and context.composite.bias == "absorb":
-            bias = bias + layer.map.weighed(share.s, b, context.rows) * share.scale
+            took = layer.map.weighed(share.s, b, context.rows)
+            took = took if share.scale == 1 else took * share.scale
+            bias = took if bias is None else bias + took
     assert coefficient is not None
     message = context.message(coefficient, layer.x)
     dropped = shares.dropped
@@ -215,7 +219,7 @@ def _settle(layer: Layer, shares: Shares) -> Outcome:
         spread, lonely = _spread(layer, shares.shares)
         message = context.message(message.relevance + spread)
         dropped = dropped + lonely
-    return Outcome((message,), bias=bias, epsilon=shares.epsilon, dropped=dropped)
+    return Outcome((message,), bias=0.0 if bias is None else bias, epsilon=shares.epsilon, dropped=dropped)
 
 
 def _spread(layer: Layer, shares: list[Share]) -> tuple[Tensor, Tensor]:
@@ -253,18 +257,18 @@ def _gamma(rule: Gamma, layer: Layer) -> Shares:
     sign = torch.where(up, 1.0, -1.0).to(layer.z.dtype)
     favoured = layer.p if layer.is_simple else torch.where(up, layer.p, layer.n)
     denominator = layer.z + rule.gamma * favoured + rule.epsilon * sign
-    s = safe_ratio(message, denominator)
+    s, dropped = over(message, denominator, rows)
     shares = [Share("all", s), Share("positive", s * up, rule.gamma)]
     if not layer.is_simple:
         shares.append(Share("negative", s * ~up, rule.gamma))
-    return Shares(shares, epsilon=taken(rule.epsilon, s * sign, rows), dropped=lost(message, denominator, rows))
+    return Shares(shares, epsilon=taken(rule.epsilon, s * sign, rows), dropped=dropped)
 
 
 def _positive_share(layer: Layer) -> tuple[Tensor, Tensor | float]:
     """R / (p + b+), 0 where that is 0, and what is lost there."""
     if layer.is_simple:
         return torch.div(layer.z, layer.p_floored).mul_(layer.message.coefficient), 0.0
-    return safe_ratio(layer.message, layer.p), lost(layer.message, layer.p, layer.context.rows)
+    return over(layer.message, layer.p, layer.context.rows)
 
 
 def _z_plus(rule: ZPlus, layer: Layer) -> Shares:
@@ -276,8 +280,9 @@ def _alpha_beta(rule: AlphaBeta, layer: Layer) -> Shares:
     s, dropped = _positive_share(layer)
     if not rule.beta:
         return Shares([Share("positive", s)], dropped=dropped)
-    shares = [Share("positive", s, rule.alpha), Share("negative", safe_ratio(layer.message, layer.n), -rule.beta)]
-    return Shares(shares, dropped=rule.alpha * dropped - rule.beta * lost(layer.message, layer.n, layer.context.rows))
+    negative_s, undone = over(layer.message, layer.n, layer.context.rows)
+    shares = [Share("positive", s, rule.alpha), Share("negative", negative_s, -rule.beta)]
+    return Shares(shares, dropped=rule.alpha * dropped - rule.beta * undone)
 
 
 def _by_weights(layer: Layer, rule: Rule) -> Outcome:
@@ -285,10 +290,8 @@ def _by_weights(layer: Layer, rule: Rule) -> Outcome:
     w = layer.map.weight
     weight = w.square() if isinstance(rule, WSquare) else torch.ones_like(w)
     denominator = layer.map.forward(torch.ones_like(layer.x[:1]), weight)
-    relevance = layer.map.transpose(safe_ratio(layer.message, denominator), weight, layer.x)
-    rows = layer.context.rows
-    zero = (denominator == 0).expand_as(layer.message.relevance)
-    return Outcome((layer.context.message(relevance),), dropped=row_sums(layer.message.relevance * zero, rows))
+    s, dropped = over(layer.message, denominator.expand_as(layer.z), layer.context.rows)
+    return Outcome((layer.context.message(layer.map.transpose(s, weight, layer.x)),), dropped=dropped)
 
 
 def _pass(step: Step, message: Message, context: Context) -> Outcome:

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from .linear_maps import Conv, Dense, LinearMap
-from .message import Message, safe_ratio
-from .ratios import is_rectified, lost
+from .message import Message
+from .ratios import Denominator, is_rectified
 from .rules import ZBox
 from .steps import Context, Step
 from .weights import negative, positive
@@ -23,16 +23,17 @@ def share_within_box(
     x, map_ = step.inputs[0].tensor, step.map
     assert x is not None and map_ is not None
     low, high = (_walls(bound, x, map_, step.name) for bound in (rule.low, rule.high))
-    key = ("box", rule.low, rule.high, is_rectified(step, message))
+    key = ("box", rule, is_rectified(step, message))
     denominator = step.memo.get(key)
     if denominator is None:
         walls = _joined(map_, [low, high], [positive(map_.weight), negative(map_.weight)])
         denominator = z - (walls if map_.bias is None else walls + map_.along_outputs(map_.bias, z.dim()))
-        if context.room(denominator):
+        denominator = Denominator.of(denominator)
+        if context.room(denominator.divisor):
             step.memo[key] = denominator
-    s = safe_ratio(message, denominator)
+    s, dropped = denominator.under(message, context.rows)
     own, plus, minus = _pulled(map_, s, x, context)
-    return x * own - low * plus - high * minus, lost(message, denominator, context.rows)
+    return x * own - low * plus - high * minus, dropped
 
 
 def _walls(bound: float | tuple[float, ...], x: Tensor, map_: LinearMap, layer: str) -> Tensor:

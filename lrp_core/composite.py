@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 
@@ -107,7 +107,7 @@ class Composite:
         ``attention`` and ``bias`` may be given too. Raises ``TypeError`` for a name that no rule of LRP has.
         """
         own = {name: parameters.pop(name) for name in ("attention", "bias") if name in parameters}
-        known = {f.name for rule in Rule.__subclasses__() for f in fields(rule)}  # type: ignore[arg-type]
+        known = {name for rule in Rule.__subclasses__() for name in rule.parameters()}
         if unknown := sorted(set(parameters) - known):
             raise TypeError(f"with_ knows {', '.join(sorted(known))}, attention and bias, not {', '.join(unknown)}.")
 

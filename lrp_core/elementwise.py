@@ -49,8 +49,7 @@ def addition(step: Step, message: Message, context: Context) -> Outcome:
     for operand, factor in _signed_operands(step):
         if isinstance(operand, Value):
             share = _reduced(ratio.s, operand.shape)
-            value = operand.tensor if operand.tensor is not None else operand.producer.output()  # type: ignore[union-attr]
-            messages.append(context.message(share if factor == 1 else share * factor, value))
+            messages.append(context.message(share if factor == 1 else share * factor, operand.available()))
         elif not isinstance(operand, Tensor) and operand == 0:
             continue  # sum() of Python starts with 0
         else:

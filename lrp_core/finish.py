@@ -35,11 +35,18 @@ def finish(
     _check_rows(steps, len(logits))
     for index, step in enumerate(steps):
         step.index = index
+        for value in (*step.inputs, *step.outputs):
+            value.consumers = []
     reached = {id(value) for step in steps for value in step.inputs} | {id(output)}
     if not any(id(source) in reached for source in sources):
         raise ValueError("The model's output does not depend on the input by any recorded operation.")
     wanted = sources if relevance_at is None else [source for source in sources if id(source) in reached]
     return Tape(tuple(steps), output, logits, {source.part or "": source for source in wanted}, weights)
+
+
+def is_finite(tensor: Tensor) -> bool:
+    """Whether no number is NaN or infinite; one pass, without a mask."""
+    return not tensor.numel() or all(torch.isfinite(bound) for bound in torch.aminmax(tensor))
 
 
 def _check_output(logits: Tensor) -> None:
@@ -50,7 +57,7 @@ def _check_output(logits: Tensor) -> None:
         )
     if logits.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"The model's output is {logits.dtype}; LRP works in float32 or float64.")
-    if not torch.isfinite(logits).all():
+    if not is_finite(logits):
         raise ValueError("The model's output holds NaN or infinite values.")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from .adjoint import adjoint
 from .message import Message
@@ -41,12 +40,9 @@ def propagate(step: Step, arrived: Message | tuple[Message | None, ...], context
 
 
 def _chained(step: Step, messages: tuple[Message | None, ...], context: Context) -> tuple[Message, ...]:
-    tensors = [_kept(value) for value in step.inputs]
+    tensors = [value.available() for value in step.inputs]
     slopes = [
-        torch.zeros_like(_kept(v)) if m is None else m.coefficient for m, v in zip(messages, step.outputs, strict=True)
+        torch.zeros_like(v.available()) if m is None else m.coefficient
+        for m, v in zip(messages, step.outputs, strict=True)
     ]
     return tuple(context.message(c, t) for c, t in zip(adjoint(step.again, tensors, slopes), tensors, strict=True))
-
-
-def _kept(value: Any) -> Tensor:
-    return value.tensor if value.tensor is not None else value.producer.output()

@@ -6,9 +6,9 @@ For each step r_out = r_in + bias + epsilon + softmax + constant + dropped, numb
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 ABSORBERS = ("bias", "epsilon", "softmax", "constant", "dropped")
 
 
-@dataclass(frozen=True, eq=False)
-class Row:
+class Row(NamedTuple):
     """What one step received and where it went. Tensors (B,) in float64 (a sweep puts its axis in front)."""
 
     step: Step
@@ -90,7 +89,7 @@ class Ledger:
 
 def stack(ledgers: list[Ledger]) -> Ledger:
     """One ledger whose numbers have a leading axis, for a sweep."""
-    names = [f.name for f in fields(Row) if f.name != "step"]
+    names = [name for name in Row._fields if name != "step"]
     rows = tuple(
         Row(step=row[0].step, **{name: torch.stack([getattr(part, name) for part in row]) for name in names})
         for row in zip(*(ledger.rows for ledger in ledgers), strict=True)

@@ -63,8 +63,3 @@ def row_sums(tensor: Tensor, rows: int, weights: Tensor | None = None) -> Tensor
     else:
         sums = torch.einsum("bpn,bpn->bp", tensor.reshape(pieces), weights.reshape(pieces))
     return sums.sum(1, dtype=torch.float64)
-
-
-def safe_ratio(message: Message, denominator: Tensor) -> Tensor:
-    """R / denominator, with 0 wherever the denominator is 0."""
-    return message.relevance / denominator.masked_fill(denominator == 0, torch.inf)

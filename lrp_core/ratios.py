@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .message import Message, row_sums, safe_ratio
+from .message import Message, row_sums
 from .rules import Rule
 from .steps import Step
 
@@ -56,6 +56,24 @@ class Ratio:
     dropped: Tensor | float = 0.0
 
 
+@dataclass(frozen=True, eq=False)
+class Denominator:
+    """A denominator that several walks divide by: zeros are looked for once, and stand as infinity."""
+
+    divisor: Tensor
+    zero: Tensor | None
+
+    @staticmethod
+    def of(tensor: Tensor) -> Denominator:
+        zero = tensor == 0
+        return Denominator(tensor.masked_fill(zero, torch.inf), zero) if zero.any() else Denominator(tensor, None)
+
+    def under(self, message: Message, rows: int) -> tuple[Tensor, Tensor | float]:
+        """R / denominator, and what is dropped where the denominator is zero."""
+        relevance = message.relevance
+        return relevance / self.divisor, 0.0 if self.zero is None else row_sums(relevance * self.zero, rows)
+
+
 def over_output(step: Step, message: Message, rule: Rule, rows: int) -> Ratio:
     """The relevance at a step's output over the stabilised output, by LRP-0 or LRP-epsilon."""
     epsilon = epsilon_of(step, rule, rows)
@@ -70,9 +88,8 @@ def over_output(step: Step, message: Message, rule: Rule, rows: int) -> Ratio:
 def over_stabilised(message: Message, z: Tensor, epsilon: Tensor | float, rows: int) -> Ratio:
     """R / (z + epsilon sgn z) for any z; nothing but a zero denominator drops relevance."""
     sign = torch.where(z >= 0, 1.0, -1.0).to(z.dtype)
-    denominator = z + epsilon * sign
-    s = safe_ratio(message, denominator)
-    return Ratio(s, taken(epsilon, s * sign, rows), lost(message, denominator, rows))
+    s, dropped = over(message, z + epsilon * sign, rows)
+    return Ratio(s, taken(epsilon, s * sign, rows), dropped)
 
 
 def _over_plain_output(step: Step, message: Message, rows: int) -> Ratio:
@@ -82,13 +99,13 @@ def _over_plain_output(step: Step, message: Message, rows: int) -> Ratio:
     z = step.output()
     if message.value is z:
         return Ratio(message.coefficient.masked_fill(z == 0, 0.0))
-    return Ratio(safe_ratio(message, z), dropped=lost(message, z, rows))
+    s, dropped = over(message, z, rows)
+    return Ratio(s, dropped=dropped)
 
 
-def lost(message: Message, denominator: Tensor, rows: int) -> Tensor | float:
-    """Relevance at outputs whose denominator is zero: there is nobody to give it to."""
-    zero = denominator == 0
-    return row_sums(message.relevance * zero, rows) if zero.any() else 0.0
+def over(message: Message, denominator: Tensor, rows: int) -> tuple[Tensor, Tensor | float]:
+    """R / denominator with 0/0 = 0, and what is dropped where the denominator is zero: nobody is there to take it."""
+    return Denominator.of(denominator).under(message, rows)
 
 
 def ratio_of_value(message: Message, denominator: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from .finish import finish
+from .finish import finish, is_finite
 from .registry import lookup, op_name
 from .steps import Step, Value, can_be_dropped, found, replaced
 from .tape import Tape
@@ -142,7 +142,7 @@ class Recorder(TorchFunctionMode):
         name = owner if is_layer and owner else op
         count = self._counts[name] = self._counts.get(name, 0) + 1
         inputs = tuple(found((args, kwargs), Value))
-        values = tuple(Value(t, t.shape) for t in outputs)
+        values = tuple(Value(t) for t in outputs)
         label = name if is_layer and count == 1 else f"{name}#{count}"
         index = len(self.steps)
         step = Step(index, label, kind, op, function, args, kwargs, inputs, values, operation, is_layer, memo)
@@ -169,7 +169,7 @@ class Recorder(TorchFunctionMode):
 
     def _source(self, tensor: Tensor, name: str) -> None:
         count = self._counts[name] = self._counts.get(name, 0) + 1
-        value = Value(tensor, tensor.shape, part=name if count == 1 else f"{name}#{count}")
+        value = Value(tensor, part=name if count == 1 else f"{name}#{count}")
         self.sources.append(value)
         self._track(tensor, value)
 
@@ -244,5 +244,5 @@ def _check_model(model: nn.Module) -> None:
 def _check_input(name: str, tensor: Tensor) -> None:
     if tensor.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"Input {name!r} is {tensor.dtype}; LRP works in float32 or float64.")
-    if not torch.isfinite(tensor).all():
+    if not is_finite(tensor):
         raise ValueError(f"Input {name!r} holds NaN or infinite values.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -18,7 +18,12 @@ class Rule:
 
     def has(self, parameter: str) -> bool:
         """Whether the rule depends on the parameter, e.g. ``Gamma().has("gamma")``."""
-        return any(f.name == parameter for f in fields(self))  # type: ignore[arg-type]
+        return parameter in self.parameters()
+
+    @classmethod
+    def parameters(cls) -> tuple[str, ...]:
+        """Names of the parameters, e.g. ("gamma", "epsilon")."""
+        return tuple(getattr(cls, "__dataclass_fields__", ()))
 
 
 def _at_least_zero(rule: Rule, name: str) -> None:

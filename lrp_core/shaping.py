@@ -60,7 +60,7 @@ def moved(step: Step, arrived: Message | tuple[Message | None, ...], context: Co
         else m.coefficient if keeps_form else m.relevance
         for m, v in zip(messages, step.outputs, strict=True)
     ]  # fmt: skip
-    like = [t if t is not None else v.producer.output() for t, v in zip(tensors, step.inputs, strict=True)]  # type: ignore[union-attr]
+    like = [value.available() for value in step.inputs]
     back = adjoint(step.again, like, sent)
     passed = tuple(context.message(c, t if keeps_form else None) for c, t in zip(back, tensors, strict=True))
     if not _has_constants(step):

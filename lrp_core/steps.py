@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
 from torch import Tensor
 
 from .message import Message
@@ -19,19 +19,38 @@ if TYPE_CHECKING:
     from .weights import WeightCache
 
 
-@dataclass(eq=False, slots=True)
 class Value:
     """One tensor as it was at one moment: an operation in place makes a new value."""
 
-    tensor: Tensor | None
-    """None where the tape does not need it: ReLU wrote over it, or a merged batch norm hides it"""
-    shape: torch.Size
-    producer: Step | None = None
-    consumers: list[Step] = field(default_factory=list)
-    rectified: Value | None = None
-    """the ReLU of this value, once the model has computed it"""
-    part: str | None = None
-    """name of the input or embedding that this is; relevance stops here"""
+    __slots__ = ("__weakref__", "_producer", "consumers", "part", "rectified", "shape", "tensor")
+
+    def __init__(self, tensor: Tensor, part: str | None = None) -> None:
+        self.tensor: Tensor | None = tensor
+        """None where the tape does not need it: ReLU wrote over it, or a merged batch norm hides it"""
+        self.shape = tensor.shape
+        self.part = part
+        """name of the input or embedding that this is; relevance stops here"""
+        self.consumers: list[Step] = []
+        """known while recording"""
+        self.rectified: Value | None = None
+        """the ReLU of this value, once the model has computed it"""
+        self._producer: weakref.ref[Step] | None = None
+
+    @property
+    def producer(self) -> Step | None:
+        """The step that made it. A weak reference, so that a tape is freed as soon as it is let go."""
+        return None if self._producer is None else self._producer()
+
+    @producer.setter
+    def producer(self, step: Step | None) -> None:
+        self._producer = None if step is None else weakref.ref(step)
+
+    def available(self) -> Tensor:
+        """The tensor, computed again where it was not kept."""
+        if self.tensor is not None:
+            return self.tensor
+        assert self.producer is not None
+        return self.producer.output()
 
 
 @dataclass(eq=False)
@@ -96,8 +115,7 @@ class Step:
         return self.memo["output"]
 
 
-@dataclass(frozen=True, eq=False)
-class Context:
+class Context(NamedTuple):
     """What a propagation function may need beside its step and the relevance that arrives."""
 
     rule: Rule | None
@@ -112,8 +130,7 @@ class Context:
         return Message(coefficient, value, self.rows)
 
 
-@dataclass(frozen=True, eq=False)
-class Outcome:
+class Outcome(NamedTuple):
     """What a step passes to each of its inputs (None: nothing) and what it kept, (B,) in float64 or 0."""
 
     messages: tuple[Message | None, ...]
@@ -122,6 +139,14 @@ class Outcome:
     softmax: Tensor | float = 0.0
     constant: Tensor | float = 0.0
     dropped: Tensor | float = 0.0
+
+
+def is_nonnegative(value: Value) -> bool:
+    """Whether a value is known to have no negative entry: a ReLU, pooled or reshaped."""
+    step = value.producer
+    if step is None:
+        return False
+    return step.op == "relu" or (step.kind == "pool" and len(step.inputs) == 1 and is_nonnegative(step.inputs[0]))
 
 
 def can_be_dropped(value: Value) -> bool:
@@ -133,23 +158,30 @@ def can_be_dropped(value: Value) -> bool:
     )
 
 
-def found(tree: Any, kind: type) -> Iterator[Any]:
+SEQUENCES = (list, tuple)
+
+
+def found(tree: Any, kind: type) -> list[Any]:
     """Everything of this type in nested lists, tuples and dicts, in order."""
     if isinstance(tree, kind):
-        yield tree
-    elif isinstance(tree, list | tuple):
-        for item in tree:
-            yield from found(item, kind)
-    elif isinstance(tree, dict):
-        for item in tree.values():
-            yield from found(item, kind)
+        return [tree]
+    items = tree if isinstance(tree, SEQUENCES) else tree.values() if isinstance(tree, dict) else ()
+    hits: list[Any] = []
+    for item in items:
+        if isinstance(item, kind):
+            hits.append(item)
+        elif isinstance(item, (list, tuple, dict)):
+            hits += found(item, kind)
+    return hits
 
 
 def replaced(tree: Any, kind: type, new: Callable[[Any], Any]) -> Any:
     """The same nested lists, tuples and dicts with everything of this type replaced."""
     if isinstance(tree, kind):
         return new(tree)
-    if isinstance(tree, list | tuple):
+    if isinstance(tree, SEQUENCES):
+        if not tree or type(tree[0]) is int:  # sizes and paddings
+            return tree
         items = [replaced(item, kind, new) for item in tree]
         return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
     if isinstance(tree, dict):

@@ -16,6 +16,7 @@ from .errors import UnsupportedOp
 from .explanation import Explanation
 from .ledger import Ledger
 from .message import Message
+from .ratios import Denominator
 from .rules import Rule
 from .steps import Step, Value
 from .target import Target
@@ -43,7 +44,9 @@ class Tape:
     def nbytes(self) -> int:
         """Bytes held: the recorded pass, denominators and the last walk. Weights are the model's."""
         tensors = [v.tensor for step in self.steps for v in (*step.inputs, *step.outputs) if v.tensor is not None]
-        tensors += [t for step in self.steps for t in step.memo.values() if isinstance(t, Tensor)]
+        kept = [item for step in self.steps for item in step.memo.values()]
+        tensors += [item for item in kept if isinstance(item, Tensor)]
+        tensors += [item.divisor for item in kept if isinstance(item, Denominator)]
         if self._last is not None:
             for passage in self._last.passages.values():
                 tensors += [m.coefficient for m in passage.outcome.messages if m is not None]

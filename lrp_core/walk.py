@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,8 +20,7 @@ from .target import Target
 from .weights import WeightCache
 
 
-@dataclass(frozen=True, eq=False)
-class Passage:
+class Passage(NamedTuple):
     """What happened at one step: which rule, what it passed on, and its row in the ledger."""
 
     rule: Rule | None
@@ -63,6 +62,7 @@ def walk(
 ) -> Trace:
     """Share ``start``, the relevance of ``output``, over the inputs; ``plan`` lists steps in the order they ran."""
     reuse = last if last is not None and last.fits(composite, target) else None
+    zero = torch.zeros_like(start.total)
     passages: dict[Step, Passage] = {}
     pending: dict[Value, Message] = {output: start}
     for step, rule in reversed(plan):
@@ -74,7 +74,7 @@ def walk(
             passage = before
         else:
             reuse = None
-            passage = _pass(step, rule, messages, Context(rule, composite, weights, start.rows, room))
+            passage = _pass(step, messages, Context(rule, composite, weights, start.rows, room), zero)
         passages[step] = passage
         for value, message in zip(step.inputs, passage.outcome.messages, strict=True):
             if message is not None:
@@ -82,16 +82,15 @@ def walk(
     return Trace(target, composite.attention, composite.bias, composite.is_gradient, passages, pending)
 
 
-def _pass(step: Step, rule: Rule | None, messages: tuple[Message | None, ...], context: Context) -> Passage:
+def _pass(step: Step, messages: tuple[Message | None, ...], context: Context, zero: Tensor) -> Passage:
     r_out = _sum([message.total for message in messages if message is not None])
     arrived: Any = messages[0] if len(messages) == 1 else messages
     assert step.operation is not None
     propagate = gradient.propagate if context.composite.is_gradient else step.operation.propagate
     outcome = outcome_of(propagate(step, arrived, context), step, r_out, context)
     r_in = [message.total for message in outcome.messages if message is not None]
-    zero = torch.zeros_like(r_out)
     absorbed = [a if isinstance(a, Tensor) else zero for a in (getattr(outcome, name) for name in ABSORBERS)]
-    return Passage(rule, outcome, Row(step, r_out, _sum(r_in) if r_in else zero, *absorbed))
+    return Passage(context.rule, outcome, Row(step, r_out, _sum(r_in) if r_in else zero, *absorbed))
 
 
 def _sum(totals: list[Tensor]) -> Tensor:
