@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pages.shared.wording import MINUS, plain
+
 AMBER_ABOVE = 0.05
 """Share of the score that may stay off the input before the line turns amber."""
 
@@ -14,8 +16,6 @@ ABSORBERS = {
     "dropped": ("dropped by the rule", "The rule does not pass everything on."),
 }
 """For each way to lose relevance in the ledger: the words for it, and the reason."""
-
-MINUS = "\N{MINUS SIGN}"
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def balance(name: str, start: float, arrived: float, absorbed: Mapping[str, floa
     parts = {key: round(value, digits) for key, value in absorbed.items()}
     parts = {key: value for key, value in parts.items() if value}
     input_share = total - sum(parts.values())  # the rounding error goes where it is relatively smallest
-    text = f"{name} {_number(total, digits)} = {_number(input_share, digits)} on the input"
+    text = f"{name} {plain(total, digits)} = {plain(input_share, digits)} on the input"
     for key, value in sorted(parts.items(), key=lambda part: -abs(part[1])):
         text += f" {MINUS if value < 0 else '+'} {abs(value):.{digits}f} {ABSORBERS[key][0]}"
     lost = sum(abs(value) for value in absorbed.values())
@@ -50,8 +50,3 @@ def balance(name: str, start: float, arrived: float, absorbed: Mapping[str, floa
     worst = max(absorbed, key=lambda key: abs(absorbed[key]))
     share = f"{lost / abs(start):.0%} of the score" if start else "Part of the score"
     return Balance(text, amber=True, reason=f"{share} does not show in the picture. {ABSORBERS[worst][1]}")
-
-
-def _number(value: float, digits: int) -> str:
-    text = f"{abs(value):.{digits}f}"
-    return MINUS + text if value < 0 and float(text) else text

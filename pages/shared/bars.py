@@ -5,6 +5,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages.shared.wording import percent
+
 _HERE = Path(__file__)
 _component = st.components.v2.component(
     "bars",
@@ -44,12 +46,3 @@ def bars(
             "upright": upright,
         },
     )
-
-
-def percent(share: float) -> str:
-    """A probability as people write it: never 100 % or 0 % where it is not."""
-    if share < 0.01:
-        return "< 1 %"
-    if share > 0.99:
-        return "> 99 %"
-    return f"{share:.0%}".replace("%", " %")

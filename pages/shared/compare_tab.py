@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
+import lrp_core as lrp
 from lrp_core import heatmap
 from pages.shared import explaining, session
 from pages.shared.explaining import Subject
@@ -39,7 +40,7 @@ def show(subject: Subject, settings: Settings) -> None:
         maps[rule], times[rule], lines[rule] = _explained(subject, replace(settings, rule=rule, layers=()))
     asked = explaining.question(settings, subject)
     vmax = max(heatmap.scale(relevance).vmax for relevance in maps.values())
-    with st.grid("auto", min_column_width=150):
+    with st.grid(len(chosen), min_column_width=150):
         for rule in chosen:
             with st.container():
                 st.markdown(f"**{RULES[rule].label}**")
@@ -65,7 +66,8 @@ def _explained(subject: Subject, settings: Settings) -> tuple[np.ndarray, float,
     asked = explaining.composite(settings), explaining.target(settings, subject)
 
     def make() -> tuple[np.ndarray, float, str]:
-        tape, start = subject.tape, time.perf_counter()
+        tape = lrp.record(subject.model, subject.x)  # a fresh one: what an earlier rule left behind would help the next
+        start = time.perf_counter()
         explanation = tape.explain(*asked)
         spent = 1000 * (time.perf_counter() - start)
         return explaining.heat(explanation), spent, balance_of(explanation).text

@@ -7,10 +7,10 @@ import numpy as np
 import streamlit as st
 
 from pages.shared import link, session
-from pages.shared.bars import percent
 from pages.shared.live_slider import LiveSlider
 from pages.shared.rules_text import LEGEND, RULES
 from pages.shared.settings import COLOURS, EPSILONS, GAMMAS, NO_CLASS, OPACITIES, TOPS, VIEWS, Offer, nearest
+from pages.shared.wording import percent
 
 TOP_CLASSES = 5
 """How many classes are offered first, with the most probable on top."""

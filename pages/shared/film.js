@@ -39,6 +39,7 @@ export default function ({ data, parentElement: root }) {
     root.querySelector(".title").textContent = frame.title;
     root.querySelector(".note").textContent = frame.note;
     slider.value = film.at;
+    slider.style.setProperty("--share", film.at / Math.max(1, frames.length - 1));
     slider.setAttribute("aria-valuetext", frame.title);
     [...strip.children].forEach((button, i) => button.setAttribute("aria-current", i === film.at));
   };

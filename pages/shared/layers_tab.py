@@ -13,8 +13,10 @@ from pages.shared import explaining, session
 from pages.shared.explaining import Subject
 from pages.shared.film import Frame, film
 from pages.shared.settings import Settings
+from pages.shared.wording import plain, signed
 
 FALLING, RISING, TOTAL = "#c2703a", "#7a6ad0", "#1f8f7a"
+INK = ("#3a4446", "#c6d1d0")  # on a light and on a dark page; Plotly's own grey is too faint to read
 
 
 def show(subject: Subject, settings: Settings) -> None:
@@ -35,7 +37,7 @@ def show(subject: Subject, settings: Settings) -> None:
     )
     st.markdown("**Where the score went**")
     st.plotly_chart(
-        waterfall(explanation.ledger),
+        waterfall(explanation.ledger, dark=st.context.theme.type == "dark"),
         key=f"{subject.page}.waterfall",
         config={"displayModeBar": False},
         alt="Waterfall of the score from the output to the input, and what each layer absorbed",
@@ -56,7 +58,7 @@ def frames(explanation: lrp.Explanation, asked: str) -> list[Frame]:
                 vmax,
                 name=name,
                 title=f"Into {name}: {' × '.join(map(str, values.shape))} numbers",
-                note=f"For {asked}: {gains:+.2f}\nAgainst it: {losses:+.2f}\nSum: {gains + losses:+.2f}\n"
+                note=f"For {asked}: {signed(gains)}\nAgainst it: {signed(losses)}\nSum: {signed(gains + losses)}\n"
                 f"The strongest colour stands for {vmax:.2g}",
                 alt=heatmap.alt_text(plane, asked, f"at the input of layer {name}"),
             )
@@ -74,7 +76,7 @@ def flat(values: np.ndarray) -> np.ndarray:
     return np.pad(values, (0, rows * columns - values.size)).reshape(rows, columns)
 
 
-def waterfall(ledger: Ledger) -> go.Figure:
+def waterfall(ledger: Ledger, dark: bool = False) -> go.Figure:
     """The ledger as a picture: the score, what every layer absorbed of it, and what reached the input."""
     total = ledger.total
     names, sizes, notes = ["Score"], [float(total.start[0])], ["put on the output"]
@@ -95,7 +97,7 @@ def waterfall(ledger: Ledger) -> go.Figure:
             measure=["absolute", *["relative"] * (len(names) - 2), "total"],
             customdata=list(zip(names, notes, strict=True)),
             hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]}<extra>%{delta:+.4g}</extra>",
-            text=[f"{size:+.2f}" if 0 < at < len(sizes) - 1 else f"{size:.2f}" for at, size in enumerate(sizes)],
+            text=[plain(sizes[0]), *map(signed, sizes[1:-1]), plain(sizes[-1])],
             textposition="outside",
             decreasing={"marker": {"color": FALLING}},
             increasing={"marker": {"color": RISING}},
@@ -105,4 +107,8 @@ def waterfall(ledger: Ledger) -> go.Figure:
     figure.update_xaxes(tickvals=list(range(len(names))), ticktext=names)
     figure.update_yaxes(title="Relevance", zeroline=True)
     figure.update_layout(height=320, margin={"t": 24, "b": 8, "l": 8, "r": 8}, showlegend=False)
+    ink = INK[dark]
+    figure.update_traces(textfont_color=ink)
+    for axis in (figure.layout.xaxis, figure.layout.yaxis):
+        axis.update(tickfont_color=ink, title_font_color=ink)
     return figure

@@ -14,6 +14,7 @@ from pages.shared.heatmap_view import pixels
 from pages.shared.result import balance_of, picture
 from pages.shared.settings import Settings
 from pages.shared.snippet import snippet
+from pages.shared.wording import signed
 
 
 def show(subject: Subject, settings: Settings) -> None:
@@ -22,10 +23,10 @@ def show(subject: Subject, settings: Settings) -> None:
     relevance = explaining.heat(explanation)
     row, column = np.unravel_index(np.abs(relevance).argmax(), relevance.shape)
     figures = {
-        "For the class": f"{relevance[relevance > 0].sum():+.3f}",
-        "Against it": f"{relevance[relevance < 0].sum():+.3f}",
-        "Sum on the input": f"{relevance.sum():+.3f}",
-        "Strongest pixel": f"{relevance[row, column]:+.3f}",
+        "For the class": signed(relevance[relevance > 0].sum(), 3),
+        "Against it": signed(relevance[relevance < 0].sum(), 3),
+        "Sum on the input": signed(relevance.sum(), 3),
+        "Strongest pixel": signed(relevance[row, column], 3),
     }
     with st.grid(4, min_column_width=140):
         for name, figure in figures.items():

@@ -8,11 +8,12 @@ from lrp_core import heatmap
 from lrp_core.ledger import ABSORBERS
 from pages.shared import explaining
 from pages.shared.balance import Balance, balance
-from pages.shared.bars import bars, percent
+from pages.shared.bars import bars
 from pages.shared.explaining import Subject
 from pages.shared.heatmap_view import heatmap_view
 from pages.shared.rules_text import RULES
 from pages.shared.settings import NO_CLASS, Settings
+from pages.shared.wording import percent
 
 
 def prediction(subject: Subject, settings: Settings) -> None:

@@ -11,6 +11,7 @@ from pages.shared import explaining, session
 from pages.shared.explaining import Subject
 from pages.shared.film import Frame, film
 from pages.shared.settings import Settings, nearest
+from pages.shared.wording import plain, signed
 
 VALUES = {
     "gamma": (0, 0.02, 0.04, 0.06, 0.1, 0.14, 0.2, 0.26, 0.34, 0.44, 0.56, 0.7, 0.86, 1, 1.5, 2, 3, 4.5, 7, 10),
@@ -71,8 +72,8 @@ def frames(swept: lrp.Explanation, name: str, values: Sequence[float], asked: st
                 vmax,
                 name=f"{value:g}",
                 title=f"{name.capitalize()} {value:g}",
-                note=f"For {asked}: {gains:+.2f}\nAgainst it: {losses:+.2f}\n"
-                f"On the input: {gains + losses:.2f} of {float(swept.ledger.total.start[at, 0]):.2f}\n"
+                note=f"For {asked}: {signed(gains)}\nAgainst it: {signed(losses)}\n"
+                f"On the input: {plain(gains + losses)} of {plain(float(swept.ledger.total.start[at, 0]))}\n"
                 f"The strongest colour stands for {vmax:.2g}",
                 alt=heatmap.alt_text(relevance, asked, f"{name} {value:g}"),
             )

@@ -1,0 +1,23 @@
+"""Numbers as people write them."""
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """A number with its sign, "+1.50" or "−0.30"; zero has none."""
+    text = f"{abs(value):.{digits}f}"
+    return text if not float(text) else (MINUS if value < 0 else "+") + text
+
+
+def plain(value: float, digits: int = 2) -> str:
+    """A number with a sign only where it is negative."""
+    return signed(value, digits).removeprefix("+")
+
+
+def percent(share: float) -> str:
+    """A probability: never 0 % or 100 %, for no network is that sure."""
+    if share < 0.01:
+        return "< 1 %"
+    if share > 0.99:
+        return "> 99 %"
+    return f"{100 * share:.0f} %"

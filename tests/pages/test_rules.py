@@ -1,0 +1,92 @@
+"""Every rule on offer has words, a formula and a source; what it is in `lrp_core` is what the script says."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import lrp_core as lrp
+from pages.shared import explaining
+from pages.shared.explaining import MAKE_RULE
+from pages.shared.rules_text import LAYER_RULES, RULES
+from pages.shared.settings import EPSILONS, GAMMAS, Settings
+from pages.shared.snippet import composite_code, snippet, target_code
+
+SETTINGS = st.builds(
+    Settings,
+    rule=st.sampled_from(list(RULES)),
+    epsilon=st.sampled_from(EPSILONS),
+    gamma=st.sampled_from(GAMMAS),
+    layers=st.dictionaries(st.sampled_from(("conv1", "0.dense")), st.sampled_from(list(LAYER_RULES))).map(
+        lambda rules: tuple(rules.items())
+    ),
+)
+
+
+@pytest.mark.parametrize("text", [*RULES.values(), *LAYER_RULES.values()], ids=lambda text: text.label)
+def test_every_rule_is_told_in_words_and_formula(text):
+    assert text.words.endswith(".") and text.source
+    assert text.formula.count("{") == text.formula.count("}") and "R_j" in text.formula
+
+
+def test_every_rule_on_offer_exists():
+    assert set(MAKE_RULE) == set(LAYER_RULES)
+    for rule in RULES:
+        assert isinstance(explaining.composite(Settings(rule=rule)), lrp.Composite)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("parameter", ["epsilon", "gamma"])
+def test_a_slider_is_offered_where_it_changes_something(rule, parameter):
+    settings = Settings(rule=rule)
+    moved = replace(settings, **{parameter: 0.56})
+    assert (explaining.composite(settings) != explaining.composite(moved)) == (parameter in RULES[rule].parameters)
+
+
+def test_a_rule_for_one_layer_wins():
+    composite = explaining.composite(Settings(rule="zplus", layers=(("conv1", "gamma"),), gamma=0.5))
+    assert composite.by_name == {"conv1": lrp.Gamma(0.5)} and composite.default == lrp.ZPlus()
+
+
+@given(SETTINGS)
+def test_the_composite_in_the_script_is_the_one_on_the_page(settings):
+    composite = explaining.composite(settings)
+    assert eval(composite_code(composite), {"lrp": lrp}) == composite
+
+
+@pytest.mark.parametrize(
+    "composite",
+    [
+        lrp.presets.epsilon_gamma_box(0.0, 1.0, epsilon=0.1),
+        lrp.presets.overview(0.1, 0.3),
+        lrp.presets.cp_lrp(1e-3),
+        replace(lrp.presets.lrp0(), bias="spread"),
+    ],
+)
+def test_any_composite_can_be_written_down(composite):
+    assert eval(composite_code(composite), {"lrp": lrp}) == composite
+
+
+@pytest.mark.parametrize("target", [lrp.Target.top(), lrp.Target.logit(3), lrp.Target.difference(3, 8)])
+def test_any_target_can_be_written_down(target):
+    assert eval(target_code(target), {"lrp": lrp}) == target
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_script_remakes_the_map(subject, rule):
+    settings = Settings(rule=rule, target=2, rather_than=1)
+    shown = explaining.explain(settings, subject)
+    script = snippet(subject.code, explaining.composite(settings), explaining.target(settings, subject))
+    made = {"MODEL": subject.model, "X": subject.x}
+    exec(script, made)
+    assert torch.equal(made["relevance"], shown.relevance) and shown.relevance.any()
+
+
+def test_a_class_against_itself_is_that_class(subject):
+    assert explaining.target(Settings(target=2, rather_than=2), subject) == lrp.Target.logit(2)
+    assert explaining.question(Settings(target=2, rather_than=2), subject) == "c"
+    assert explaining.question(Settings(target=2, rather_than=0), subject) == "c rather than a"
+    best = int(subject.tape.output[0].argmax())
+    assert explaining.target(Settings(), subject) == lrp.Target.logit(best)

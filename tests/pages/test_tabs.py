@@ -1,0 +1,82 @@
+"""What the tabs compute: frames, sweeps, rank correlation, the waterfall, the files."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+
+import lrp_core as lrp
+from lrp_core import heatmap
+from pages.shared import compare_tab, explaining, layers_tab, numbers_tab, sweep_tab
+from pages.shared.film import shades
+from pages.shared.settings import Settings
+
+
+def test_a_film_has_the_colours_of_the_heatmap():
+    relevance = np.random.default_rng(0).normal(size=(40, 30))
+    relevance[0, 0] = 0
+    for vmax in (np.abs(relevance).max(), 0.7):
+        drawn = heatmap.colour_table("red-white-blue")[shades(relevance, vmax)]
+        assert np.array_equal(drawn, heatmap.to_rgb(relevance, vmax=vmax))
+    assert set(shades(np.zeros((2, 2)), 0.0).ravel()) == {128}
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ([1, 2, 3, 4], [10, 20, 30, 90], 1),
+        ([1, 2, 3, 4], [4, 3, 2, 1], -1),
+        ([1, 2, 3, 4], [2, 1, 4, 3], 0.6),
+        ([0, 0, 1, 2], [0, 1, 2, 3], 0.9486833),  # the tie shares rank 1.5
+        ([1, 1, 1, 1], [1, 2, 3, 4], 0),
+    ],
+)
+def test_rank_correlation(a, b, expected):
+    assert compare_tab.rank_correlation(np.array(a, float), np.array(b, float)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", ["gamma", "epsilon"])
+@pytest.mark.parametrize("rule", ["recommended", "epsilon", "gamma"])
+def test_a_sweep_is_what_the_slider_would_show(subject, rule, name):
+    settings = Settings(rule=rule, epsilon=0.1, gamma=0.5)
+    if name not in settings.parameters:
+        return
+    values = (0.01, 0.56, 1.0)
+    swept = sweep_tab.sweep(subject, settings, name, values)
+    for at, value in enumerate(values):
+        alone = explaining.explain(Settings(**{"rule": rule, "epsilon": 0.1, "gamma": 0.5, name: value}), subject)
+        assert torch.allclose(swept.relevance[at], alone.relevance, atol=1e-6)
+    frames = sweep_tab.frames(swept, name, values, "a")
+    assert [frame.name for frame in frames] == ["0.01", "0.56", "1"]
+
+
+def test_a_layer_becomes_a_picture_without_losing_relevance():
+    assert layers_tab.flat(np.ones((3, 4, 5))).shape == (4, 5)
+    block = layers_tab.flat(np.arange(1.0, 8.0))
+    assert block.shape == (3, 3) and block.sum() == 28
+
+
+def test_frames_run_from_the_output_to_the_input(subject):
+    explanation = subject.tape.explain(lrp.presets.lrp0(), lrp.Target.logit(1), layers=True)
+    frames = layers_tab.frames(explanation, "b")
+    assert [frame.name for frame in frames] == ["3", "0"]
+    assert frames[-1].relevance == pytest.approx(explaining.heat(explanation))
+
+
+def test_the_waterfall_leads_from_the_score_to_the_input(subject):
+    ledger = subject.tape.explain(lrp.presets.lrp0(), lrp.Target.logit(1)).ledger
+    (bars,) = layers_tab.waterfall(ledger).data
+    assert bars.y[0] + sum(bars.y[1:-1]) == pytest.approx(bars.y[-1], rel=1e-6)
+    assert [name for name, _ in bars.customdata] == ["Score", "3", "0", "Input"]
+
+
+def test_the_files_hold_what_is_seen(subject):
+    settings = Settings(rule="gamma")
+    explanation = explaining.explain(settings, subject)
+    relevance = explaining.heat(explanation)
+    arrays = np.load(io.BytesIO(numbers_tab.npz(subject, explanation)))
+    assert np.array_equal(arrays["relevance"], explanation.relevance) and np.array_equal(arrays["input"], subject.x)
+    table = np.loadtxt(io.StringIO(numbers_tab.table(relevance)), delimiter=",")
+    assert table == pytest.approx(relevance)
+    assert numbers_tab.png(subject, settings, relevance).startswith(b"\x89PNG")
