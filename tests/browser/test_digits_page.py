@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
@@ -212,3 +213,57 @@ def test_the_twin_is_given_away_by_its_heatmap(digits):
     row, column = (int(n) for n in re.search(r"row (\d+) .* column (\d+)", strongest).groups())
     assert row <= 4 and column <= 4  # rows and columns 2 to 4 carry the mark
     expect(page).to_have_url(re.compile("network=digits_twin&mark=1"))
+
+
+def test_tabs_are_computed_when_opened(digits):
+    page = digits("?sample=sample-5")
+    film = page.locator("canvas[data-frame]")
+    expect(film).to_have_count(0)
+    page.get_by_role("tab", name="Layer by layer").click()
+    expect(film).to_have_attribute("data-frame", "0")
+    expect(page.get_by_text("Into dense2: 96 numbers")).to_be_visible()
+    page.get_by_role("slider", name="Layer").press("End")
+    expect(page.get_by_text("Into conv1: 1 × 28 × 28 numbers")).to_be_visible()
+    expect(page.get_by_test_id("stPlotlyChart")).to_contain_text("Score")
+    page.get_by_role("tab", name="Sweep").click()
+    slider = page.get_by_role("slider", name="Gamma").last
+    expect(slider).to_have_attribute("aria-valuetext", "Gamma 0.1")
+    slider.press("Home")
+    expect(page.get_by_text("Gamma 0", exact=True)).to_be_visible()
+    page.get_by_role("tab", name="Compare rules").click()
+    expect(page.get_by_role("img", name=re.compile("^Heatmap for 5"))).to_have_count(5)  # the result and four rules
+    expect(page.get_by_test_id("stTable")).to_contain_text("1.00")
+
+
+def test_numbers_and_code_can_be_taken_home(digits, tmp_path):
+    page = digits()
+    page.get_by_role("tab", name="Numbers & code").click()
+    files = {}
+    for name in ("Picture (PNG)", "Numbers (NPZ)", "Table (CSV)", "Script (PY)"):
+        with page.expect_download() as download:
+            page.get_by_role("button", name=name).click()
+        files[name] = tmp_path / download.value.suggested_filename
+        download.value.save_as(files[name])
+    assert files["Picture (PNG)"].read_bytes().startswith(b"\x89PNG")
+    relevance = np.load(files["Numbers (NPZ)"])["relevance"]
+    assert np.loadtxt(files["Table (CSV)"], delimiter=",") == pytest.approx(relevance[0, 0], rel=1e-6)
+    script: dict = {}
+    exec(files["Script (PY)"].read_text(), script)
+    assert np.array_equal(script["relevance"], relevance)
+
+
+def test_a_rule_can_be_chosen_for_one_layer(digits):
+    page = digits("?layers=conv1:flat")
+    expect(page.get_by_role("button", name="Per layer (1 changed)")).to_be_visible()
+    page.get_by_role("button", name="Per layer (1 changed)").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Which rule on which layer")
+    page.get_by_role("button", name="Take all back").click()
+    expect(page.get_by_role("button", name="Per layer…")).to_be_visible()
+    expect(page).not_to_have_url(re.compile("layers"))
+
+
+@pytest.mark.parametrize("view", ["overlay", "both", "top"])
+def test_views(digits, view):
+    page = digits(f"?view={view}", color_scheme="dark")
+    expect(page.get_by_role("img", name=re.compile("^Heatmap for 3"))).to_have_count(2 if view == "both" else 1)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -45,6 +46,7 @@ def test_the_first_visit_of_a_server_may_be_a_deep_link():
     app = AppTest.from_file(APP, default_timeout=60).switch_page("pages/digits.py").run()
     assert not app.exception
     assert any(heading.startswith("The network says") for heading in headings(app))
+    assert PagesManager.uses_pages_directory is False  # what `st.navigation` in app.py sees to
 
 
 @pytest.mark.parametrize("rule", ["lrp0", "epsilon", "gamma", "zplus", "a2b1", "gxi"])

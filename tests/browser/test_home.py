@@ -1,0 +1,37 @@
+"""The home page: what a newcomer sees first, on a screen and on a phone."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+
+
+@pytest.mark.parametrize("context", [{}, {"color_scheme": "dark"}, PHONE], ids=["light", "dark", "phone"])
+def test_a_live_card_leads_to_the_page(visit, server, context):
+    page = visit(server, **context)
+    card = page.get_by_role("img", name=re.compile("^Heatmap for 3, "))
+    expect(card).to_be_visible()
+    colours = card.evaluate(
+        """(image) => {
+            const canvas = Object.assign(document.createElement("canvas"), { width: 28, height: 28 });
+            const context = canvas.getContext("2d");
+            context.drawImage(image, 0, 0, 28, 28);
+            const { data } = context.getImageData(0, 0, 28, 28);
+            return new Set(Array.from({ length: 784 }, (_, i) => data.slice(4 * i, 4 * i + 3).join())).size;
+        }"""
+    )
+    assert colours > 20  # a real heatmap, not a placeholder
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+    page.get_by_role("link", name="Draw your own").click()
+    expect(page.get_by_role("heading", name=re.compile("The network says 3"))).to_be_visible()
+
+
+def test_networks_licence_and_limits_are_told(page):
+    for heading in ("What this does not show", "The networks", "Licence and patent"):
+        expect(page.get_by_role("heading", name=heading)).to_be_visible()
+    page.get_by_text("The cheating twin of the digits network").click()
+    expect(page.get_by_text("Made to be wrong")).to_be_visible()
+    page.get_by_text("Handwritten digits", exact=True).last.click()
+    expect(page.get_by_text("CC BY-SA 3.0", exact=False).first).to_be_visible()
