@@ -19,7 +19,7 @@ import streamlit as st
 
 _HERE = Path(__file__)
 _HTML = """
-<div class="head"><label for="range"></label><output for="range"></output></div>
+<div class="head"><label for="range"></label><output for="range" aria-live="off"></output></div>
 <div class="rail"><input id="range" type="range" min="0" step="1"><i class="home" aria-hidden="true"></i></div>
 <p class="reason" role="status"></p>
 """
