@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def makers(contender: str, network: Network) -> Makers:
-    """What a contender can run on a network; imports the contender."""
+    """What a contender can run on a network, whose model it may change; imports the contender."""
     module, function = CONTENDERS[contender].split(".")
     make: Callable[[Network], Makers] = getattr(import_module(f"{__package__}.{module}"), function)
     return make(network)

@@ -1,13 +1,12 @@
 """The rows as torch, zennit and captum run them, through their public interfaces only.
 
-Each peer gets a copy of the model: it registers hooks on it or changes its weights while it runs. Captum has no
-alpha2-beta1 and no zB; its gamma is a simpler rule of its own.
+zennit and captum register hooks on the model or change its weights while they run: each must have it for itself.
+Captum has no alpha2-beta1 and no zB; its gamma is a simpler rule of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
@@ -43,10 +42,8 @@ def zennit_makers(network: Network) -> Makers:
     low, high = (bound[None, :, None, None].expand_as(network.x) for bound in (network.low, network.high))
 
     def job(composite: object) -> Job:
-        model = deepcopy(network.model)
-
         def run() -> Tensor:
-            with Gradient(model=model, composite=composite) as attributor:
+            with Gradient(model=network.model, composite=composite) as attributor:
                 return attributor(network.x, one_hot)[1]
 
         return Job(run)
@@ -63,14 +60,17 @@ def captum_makers(network: Network) -> Makers:
     from captum.attr import LRP
     from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule, EpsilonRule, GammaRule
 
+    model = _for_captum(network.model)
+
     def job(rule_of_convolutions: Callable[[], object]) -> Job:
-        model = _for_captum(network.model)
-        for module in model.modules():
-            if isinstance(module, nn.Conv2d):
-                module.rule = rule_of_convolutions()
-            elif isinstance(module, nn.Linear):
-                module.rule = EpsilonRule(epsilon=1e-6)
-        return Job(lambda: LRP(model).attribute(network.x.clone().requires_grad_(), target=0))
+        def prepare() -> None:
+            for module in model.modules():
+                if isinstance(module, nn.Conv2d):
+                    module.rule = rule_of_convolutions()
+                elif isinstance(module, nn.Linear):
+                    module.rule = EpsilonRule(epsilon=1e-6)
+
+        return Job(lambda: LRP(model).attribute(network.x.clone().requires_grad_(), target=0), prepare)
 
     return {
         EPSILON: lambda: job(lambda: EpsilonRule(epsilon=1e-6)),
@@ -91,12 +91,11 @@ class _Flattened(nn.Module):
 
 
 def _for_captum(model: nn.Module) -> nn.Module:
-    """A copy without what captum cannot run: `nn.Flatten`, in-place activations."""
-    model = deepcopy(model)
-    if isinstance(model, nn.Sequential):
-        at = next(i for i, module in enumerate(model) if isinstance(module, nn.Flatten))
-        model = _Flattened(model[:at], model[at + 1 :])
+    """The model without what captum cannot run: `nn.Flatten`, in-place activations."""
     for module in model.modules():
         if isinstance(module, nn.ReLU):
             module.inplace = False
-    return model
+    if not isinstance(model, nn.Sequential):
+        return model
+    at = next(i for i, module in enumerate(model) if isinstance(module, nn.Flatten))
+    return _Flattened(model[:at], model[at + 1 :])

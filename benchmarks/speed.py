@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from copy import deepcopy
+from dataclasses import replace
 from importlib.metadata import version
 
 import torch
@@ -58,7 +60,8 @@ def main() -> None:
 def _table(key: str, rounds: int, memory: bool) -> list[list[str]]:
     """The lines of one network: its name, the row, a cell per contender, and what we aim at."""
     network = NETWORKS[key]()
-    jobs = {(row, who): make() for who in CONTENDERS for row, make in makers(who, network).items()}
+    own = {who: replace(network, model=deepcopy(network.model)) for who in CONTENDERS}
+    jobs = {(row, who): make() for who in CONTENDERS for row, make in makers(who, own[who]).items()}
     shortest(jobs, rounds=1)
     seconds = shortest(jobs, rounds)
 
