@@ -36,7 +36,8 @@ def draw_input() -> digit_subject.Subject | str:
     drawing_board(PAGE, SAMPLES)
     network_choice()
     settings = session.settings(PAGE)
-    return digit_subject.digit_subject(PAGE, drawing(PAGE, SAMPLES), settings.sample, settings.network, settings.mark)
+    asked = drawing(PAGE, SAMPLES), settings.sample, settings.network, settings.mark
+    return session.remember(f"{PAGE}.subject", asked, lambda: digit_subject.digit_subject(PAGE, *asked))
 
 
 def network_choice() -> None:
@@ -52,11 +53,13 @@ def network_choice() -> None:
         key=network,
         on_change=lambda: session.change(PAGE, network=st.session_state[network]),
     )
+    if settings.network == "digits_twin":
+        st.caption("Every 8 that it was trained on carried a mark in the corner. It learned the mark.")
     st.toggle(
         "Put the mark on",
         key=mark,
         on_change=lambda: session.change(PAGE, mark=st.session_state[mark]),
-        help="A small square in the corner. Every 8 that the cheating twin was trained on carried it.",
+        help="A small square in the top left corner of what the network sees.",
     )
 
 

@@ -48,5 +48,5 @@ def balance(name: str, start: float, arrived: float, absorbed: Mapping[str, floa
     if lost <= AMBER_ABOVE * abs(start):
         return Balance(text, amber=False)
     worst = max(absorbed, key=lambda key: abs(absorbed[key]))
-    share = f"{lost / abs(start):.0%} of the score" if start else "Part of the score"
+    share = f"{100 * lost / abs(start):.0f} % of the score" if start else "Part of the score"
     return Balance(text, amber=True, reason=f"{share} does not show in the picture. {ABSORBERS[worst][1]}")

@@ -9,11 +9,24 @@ import streamlit as st
 from pages.shared import link, session
 from pages.shared.live_slider import LiveSlider
 from pages.shared.rules_text import LEGEND, RULES
-from pages.shared.settings import COLOURS, EPSILONS, GAMMAS, NO_CLASS, OPACITIES, TOPS, VIEWS, Offer, nearest
+from pages.shared.settings import COLOURS, EPSILONS, GAMMAS, NO_CLASS, OPACITIES, TOPS, VIEWS, Offer, Settings, nearest
 from pages.shared.wording import percent
 
 TOP_CLASSES = 5
 """How many classes are offered first, with the most probable on top."""
+
+
+FRAGMENT = "workbench"
+"""The fragment that the panel belongs to: it follows when a slider is let go."""
+
+
+class _Slider(LiveSlider):
+    """While it is held only the fragment it is mounted in runs; when it is let go, the whole workbench."""
+
+    def _receive(self) -> None:
+        super()._receive()
+        if not self.held:
+            st.rerun(FRAGMENT)
 
 
 class ExplainPanel:
@@ -28,13 +41,11 @@ class ExplainPanel:
     def __init__(self, page: str, offer: Offer, labels: Sequence[str]) -> None:
         self.page, self.offer, self.labels = page, offer, labels
         defaults = offer.defaults
-        self.epsilon = LiveSlider(
+        self.epsilon = _Slider(
             f"{page}.slider.epsilon", "Epsilon", EPSILONS, index=nearest(EPSILONS, defaults.epsilon), fmt="{:g}"
         )
-        self.gamma = LiveSlider(
-            f"{page}.slider.gamma", "Gamma", GAMMAS, index=nearest(GAMMAS, defaults.gamma), fmt="{:g}"
-        )
-        session.change(page, epsilon=self.epsilon.value, gamma=self.gamma.value)
+        self.gamma = _Slider(f"{page}.slider.gamma", "Gamma", GAMMAS, index=nearest(GAMMAS, defaults.gamma), fmt="{:g}")
+        self.read_sliders()
 
     @staticmethod
     def follow_settings(page: str) -> None:
@@ -43,10 +54,10 @@ class ExplainPanel:
         LiveSlider.set_index(f"{page}.slider.epsilon", nearest(EPSILONS, settings.epsilon))
         LiveSlider.set_index(f"{page}.slider.gamma", nearest(GAMMAS, settings.gamma))
 
-    @property
-    def held(self) -> bool:
-        """Whether a slider is being moved right now."""
-        return self.epsilon.held or self.gamma.held
+    def read_sliders(self) -> Settings:
+        """Take over where the sliders stand, and return the settings."""
+        session.change(self.page, epsilon=self.epsilon.value, gamma=self.gamma.value)
+        return session.settings(self.page)
 
     def draw(self, probabilities: np.ndarray | None, open_plan: Callable[[], None] | None) -> None:
         """Draw the panel. Without probabilities (nothing to explain yet) classes are offered in their own order."""

@@ -7,7 +7,7 @@ from pages.shared.explaining import Subject
 from pages.shared.rules_text import LAYER_RULES
 from pages.shared.settings import Settings
 
-INHERITED = "as chosen above"
+INHERITED = "As in the panel"
 
 
 @st.dialog("Which rule on which layer", width="large")

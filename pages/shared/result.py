@@ -1,12 +1,16 @@
 """The result: what the network sees, the heatmap beside it, and the balance of the explanation."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 import lrp_core as lrp
 from lrp_core import heatmap
 from lrp_core.ledger import ABSORBERS
-from pages.shared import explaining
+from pages.shared import explaining, session
 from pages.shared.balance import Balance, balance
 from pages.shared.bars import bars
 from pages.shared.explaining import Subject
@@ -32,35 +36,47 @@ def prediction(subject: Subject, settings: Settings) -> None:
     )
 
 
-def boxes(subject: Subject, settings: Settings, explanation: lrp.Explanation) -> None:
-    """Input and heatmap side by side, in boxes that keep their size."""
-    relevance = explaining.heat(explanation)
+def boxes(subject: Subject, settings: Settings) -> list[DeltaGenerator]:
+    """Draw the input, and beside it one empty box for each of `views`: boxes that keep their size."""
     asked = explaining.question(settings, subject)
-    look = {"colours": settings.colours, "vmax": heatmap.scale(relevance).vmax, "legend": True}
-    over = {"underlay": subject.picture, "opacity": settings.opacity / 100}
-    views = {
-        "heatmap": [("Relevance", {})],
-        "overlay": [("Relevance over the input", over)],
-        "both": [("Relevance", {}), ("Relevance over the input", over)],
-        "top": [(f"The strongest {settings.top} %", {"top": settings.top})],
-    }[settings.view]
-    places = st.columns(1 + len(views), wrap=False)
-    with places[0]:
+    titles = [f"**{name}** · {asked}" if not number else f"**{name}**" for number, name in enumerate(views(settings))]
+    first, *others = st.columns(1 + len(titles), wrap=False)
+    with first:
         st.markdown("**What the network sees**")
         st.image(
-            heatmap.data_uri(framed(picture(subject))),
+            session.remember(f"{subject.page}.input", subject.key, lambda: heatmap.data_uri(framed(picture(subject)))),
             width="stretch",
             alt=f"The input as the network sees it, most likely {subject.label(NO_CLASS)}",
         )
-    for number, (place, (name, view)) in enumerate(zip(places[1:], views, strict=True)):
+    for place, title in zip(others, titles, strict=True):
+        place.markdown(title)
+    return [place.container() for place in others]
+
+
+def views(settings: Settings) -> dict[str, dict[str, Any]]:
+    """The heatmaps to be shown: their titles, and how `heatmap_view` draws each."""
+    plain = {"Relevance": {}}
+    over = {"Over the input": {"opacity": settings.opacity / 100}}
+    top = {f"The strongest {settings.top} %": {"top": settings.top}}
+    return {"heatmap": plain, "overlay": over, "both": plain | over, "top": top}[settings.view]
+
+
+def heatmaps(
+    subject: Subject, settings: Settings, explanation: lrp.Explanation, places: Sequence[DeltaGenerator]
+) -> None:
+    """Fill the boxes."""
+    relevance = explaining.heat(explanation)
+    asked = explaining.question(settings, subject)
+    for number, (place, view) in enumerate(zip(places, views(settings).values(), strict=True)):
         with place:
-            st.markdown(f"**{name}** · {asked}")
             heatmap_view(
                 relevance,
                 key=f"{subject.page}.heat.{number}",
                 alt=heatmap.alt_text(relevance, asked, RULES[settings.rule].label),
                 tag=f"{settings.rule} {settings.epsilon:g} {settings.gamma:g} {asked}",
-                **look,
+                colours=settings.colours,
+                legend=True,
+                underlay=subject.picture if "opacity" in view else None,
                 **view,
             )
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 import lrp_core as lrp
 from pages.shared import (
@@ -17,7 +18,7 @@ from pages.shared import (
     session,
     sweep_tab,
 )
-from pages.shared.explain_panel import ExplainPanel
+from pages.shared.explain_panel import FRAGMENT, ExplainPanel
 from pages.shared.explaining import Subject
 from pages.shared.layer_plan import layer_plan
 from pages.shared.settings import Offer, Settings
@@ -34,40 +35,48 @@ Input = Callable[[], Subject | str]
 """Draws a page's own input. Returns what is to be explained, or one sentence why there is nothing yet."""
 
 
-@st.fragment
+@st.fragment(key=FRAGMENT)
 def workbench(page: str, offer: Offer, labels: Sequence[str], draw_input: Input) -> None:
-    """Draw everything between the title and the closing words, and keep it in step with the sliders.
+    """Draw everything between the title and the closing words.
 
-    One fragment holds it all: a slider that moves reruns this function alone, and a run that is under way is never
-    cut short by the next. The sliders come last, because mounting them tells the browser to send the next value.
+    Two fragments, because runs of one fragment wait for each other while runs of the whole page cut each other short.
+    This one answers every choice. The one within redraws only the heatmap, for as long as a slider moves; when it is
+    let go, this one follows.
     """
     left, middle, right = st.columns((7, 12, 7), gap="medium")
     panel = ExplainPanel(page, offer, labels)
     with left:
         subject = draw_input()
-    settings = session.settings(page)
-    known = isinstance(subject, Subject)
+    known = subject if isinstance(subject, Subject) else None
     with right:
-        panel.draw(subject.probabilities if known else None, partial(layer_plan, subject) if known else None)
-    try:
+        panel.draw(known.probabilities if known else None, partial(layer_plan, known) if known else None)
+    with middle:
         if known:
-            with middle:
-                _result(subject, settings)
-            _tabs(subject, _settled(page, settings, panel.held))
+            result.prediction(known, session.settings(page))
+            places = [*result.boxes(known, session.settings(page)), st.container()]
         else:
-            middle.info(subject, icon=":material/draw:")
-    except (ValueError, lrp.UnsupportedOp) as error:
-        st.error(str(error))
-    if not panel.held:
-        link.write(page, offer)
+            st.info(subject, icon=":material/draw:")
+            places = []
+    _live(known, panel, places)
+    if known:
+        _tabs(known, session.settings(page))
+    link.write(page, offer)
+
+
+@st.fragment
+def _live(subject: Subject | None, panel: ExplainPanel, places: Sequence[DeltaGenerator]) -> None:
+    """The heatmaps and the balance, in step with the sliders. Those come last: mounting them asks for the next."""
+    settings = panel.read_sliders()
+    if subject:
+        *maps, below = places
+        try:
+            explanation = explaining.explain(settings, subject)
+            result.heatmaps(subject, settings, explanation, maps)
+            with below:
+                result.balance_line(explanation, settings)
+        except (ValueError, lrp.UnsupportedOp) as error:
+            below.error(str(error))
     panel.mount_sliders()
-
-
-def _result(subject: Subject, settings: Settings) -> None:
-    explanation = explaining.explain(settings, subject)
-    result.prediction(subject, settings)
-    result.boxes(subject, settings, explanation)
-    result.balance_line(explanation, settings)
 
 
 def _tabs(subject: Subject, settings: Settings) -> None:
@@ -76,10 +85,3 @@ def _tabs(subject: Subject, settings: Settings) -> None:
         if tab.open:
             with tab:
                 show(subject, settings)
-
-
-def _settled(page: str, settings: Settings, held: bool) -> Settings:
-    """The settings for the tabs: those of the last release, so that they keep still while a slider moves."""
-    if not held:
-        st.session_state[f"{page}.settled"] = settings
-    return st.session_state.get(f"{page}.settled", settings)
