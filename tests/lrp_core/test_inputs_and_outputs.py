@@ -1,5 +1,6 @@
 """Several inputs, outputs chosen by the caller, gradient modes, and who owns the tensors."""
 
+from copy import deepcopy
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,7 @@ from torch.nn import functional as F
 
 import lrp_core as lrp
 from tests.lrp_core.networks import (
+    EVERY_RULE,
     Net,
     RandomNetwork,
     assert_ledger_closes,
@@ -54,6 +56,37 @@ def test_the_same_tensor_given_twice():
     x = vectors()
     explanation = lrp.record(model, x, x).explain(LRP0, TOP)
     assert_ledger_closes(explanation)
+
+
+def test_token_ids_hand_their_relevance_to_the_embeddings():
+    """Relevance stops at what was looked up: words and positions are parts, each its value times its gradient."""
+
+    def forward(m, ids):
+        x = m.word(ids) + m.position(torch.arange(ids.shape[1]))
+        return m.head(F.relu(m.dense(x)).mean(1))
+
+    layers = {"word": nn.Embedding(20, 4), "position": nn.Embedding(5, 4), "dense": nn.Linear(4, 6)}
+    model, ids = Net(forward, **layers, head=nn.Linear(6, 3)), torch.tensor([[3, 1, 4, 1, 5]])
+    explanation = lrp.record(model, ids).explain(LRP0, lrp.Target.logit(2))
+    assert set(explanation.parts) == {"word", "position"}
+    values = [model.word(ids).requires_grad_(), model.position(torch.arange(5)).requires_grad_()]
+    score = model.head(F.relu(model.dense(values[0] + values[1])).mean(1))[0, 2]
+    for name, value, gradient in zip(("word", "position"), values, torch.autograd.grad(score, values), strict=True):
+        expected = (value * gradient).detach()
+        torch.testing.assert_close(explanation.parts[name].reshape(expected.shape), expected, rtol=1e-9, atol=1e-12)
+    assert_ledger_closes(explanation)
+
+
+def test_relevance_can_stop_at_a_layer():
+    """``relevance_at``: the relevance at that layer's output is what the next layer hands down."""
+    model, composite = RandomNetwork(["relu_in_place", "relu_in_place", "relu_in_place"]), lrp.presets.gamma(0.25)
+    whole = lrp.record(model, random_input()).explain(composite, TOP, layers=True)
+    stopped = lrp.record(model, random_input(), relevance_at="layers.1").explain(composite, TOP)
+    assert list(stopped.parts) == ["layers.1"]
+    torch.testing.assert_close(stopped.relevance, whole.layers["layers.2"])
+    assert_ledger_closes(stopped)
+    with pytest.raises(ValueError, match=r"layers\.9.*\.$"):
+        lrp.record(model, random_input(), relevance_at="layers.9")
 
 
 @pytest.mark.parametrize(
@@ -110,6 +143,15 @@ def test_recorded_and_explained_under_any_gradient_mode(context):
     assert not relevance.clone().is_inference()
 
 
+def test_autocast_does_not_reach_the_walk():
+    """Half precision would cost three digits, and nobody asked the engine for it."""
+    model, x = RandomNetwork(["relu_in_place", "norm"]).float(), random_input().float()
+    expected = lrp.record(model, x).explain(lrp.presets.gamma(0.25), TOP).relevance
+    with torch.autocast("cpu"):
+        relevance = lrp.record(model, x).explain(lrp.presets.gamma(0.25), TOP).relevance
+    assert torch.equal(relevance, expected)
+
+
 def test_inputs_and_weights_that_require_grad():
     model, x = RandomNetwork(["relu_in_place", "norm"]).requires_grad_(True), random_input().requires_grad_(True)
     explanation = lrp.record(model, x).explain(LRP0, TOP)
@@ -135,13 +177,29 @@ def test_results_belong_to_the_caller():
     assert torch.equal(tape.explain(lrp.presets.gamma(0.2), TOP).relevance, kept)
 
 
-def test_weight_norm_is_an_ordinary_layer():
-    plain = Net(lambda m, x: m.head(F.relu(m.a(x))), a=nn.Linear(6, 5), head=nn.Linear(5, 3))
-    expected = lrp.record(plain, vectors()).explain(lrp.presets.gamma(0.25), TOP).relevance
-    nn.utils.parametrizations.weight_norm(plain.a)
-    tape = lrp.record(plain.eval(), vectors())
-    assert tape.unsupported() == ()
-    torch.testing.assert_close(tape.explain(lrp.presets.gamma(0.25), TOP).relevance, expected, rtol=1e-10, atol=1e-12)
+@pytest.mark.parametrize("composite", EVERY_RULE, ids=str)
+def test_weights_made_on_the_fly_are_each_their_own(composite):
+    """Two weight-normed layers and a merged batch norm: computed weights must not be mixed up, nor kept when stale."""
+    layers = {"a": nn.Linear(6, 5), "b": nn.Linear(5, 5), "norm": nn.BatchNorm1d(5), "head": nn.Linear(5, 3)}
+    model = Net(lambda m, x: m.head(F.relu(m.norm(m.b(F.relu(m.a(x)))))), **layers)
+    for scale in (1.0, -2.0):
+        model.a.weight.mul_(scale)
+        model.b.weight.mul_(scale)
+        normed = deepcopy(model)
+        nn.utils.parametrizations.weight_norm(normed.a)
+        nn.utils.parametrizations.weight_norm(normed.b)
+        tape = lrp.record(normed.eval(), vectors())
+        assert tape.unsupported() == ()
+        expected = lrp.record(model, vectors()).explain(composite, TOP).relevance
+        torch.testing.assert_close(tape.explain(composite, TOP).relevance, expected, rtol=1e-9, atol=1e-11)
+        with torch.no_grad():
+            for layer in (normed.a, normed.b):
+                layer.parametrizations.weight.original0.mul_(2.0)
+            model.a.weight.mul_(2.0)
+            model.b.weight.mul_(2.0)
+        expected = lrp.record(model, vectors()).explain(composite, TOP).relevance
+        again = lrp.record(normed, vectors()).explain(composite, TOP).relevance
+        torch.testing.assert_close(again, expected, rtol=1e-9, atol=1e-11)
 
 
 def test_dropout_in_eval_mode_changes_nothing():

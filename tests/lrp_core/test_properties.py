@@ -1,5 +1,6 @@
 """What must hold on any network: conservation, the oracles of LRP-0, and a retune that equals a fresh start."""
 
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -70,6 +71,33 @@ def test_ledger_closes_in_single_precision(model, seed, name):
     assert explanation.relevance.dtype == torch.float32
     assert explanation.ledger.total.start.dtype == torch.float64
     assert_ledger_closes(explanation, 1e-4)
+
+
+STABLE = ["epsilon", "relative", "gamma", "z_plus", "alpha_beta", "epsilon_plus", "epsilon_gamma_box"]
+
+
+@lean
+@given(networks, seeds, st.sampled_from(STABLE), st.sampled_from(["absorb", "ignore", "spread"]))
+def test_single_precision_is_close_to_double(model, seed, name, bias):
+    """Shortcuts taken in float32 (n = z - p) must not show; LRP-0 and small epsilons are ill-conditioned themselves."""
+    x, composite, target = random_input(seed).float(), replace(COMPOSITES[name], bias=bias), lrp.Target.logit(1)
+    single = lrp.record(deepcopy(model).float(), x).explain(composite, target).relevance
+    double = lrp.record(deepcopy(model).float().double(), x.double()).explain(composite, target).relevance
+    scale = double.abs().max().clamp(min=1e-6).item()
+    torch.testing.assert_close(single.double(), double, rtol=0, atol=1e-3 * scale)
+
+
+@lean
+@given(networks, seeds, composites)
+def test_a_tape_without_room_gives_the_same_answers(model, seed, composite):
+    """The byte cap decides what is computed again, never what comes out."""
+    x, target = random_input(seed), lrp.Target.logit(0)
+    roomy, cramped = lrp.record(model, x), lrp.record(model, x)
+    cramped.limit = 0
+    before = cramped.nbytes
+    for one in (composite, COMPOSITES["alpha_beta"], composite):
+        close(cramped.explain(one, target).relevance, roomy.explain(one, target).relevance)
+    assert cramped.nbytes <= before
 
 
 @lean

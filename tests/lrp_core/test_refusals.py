@@ -143,6 +143,8 @@ def test_what_does_not_fit_the_network_is_refused():
     refused((ValueError, TypeError), lambda: tape.explain("epsilon", top), "composite")
     refused((ValueError, TypeError), lambda: tape.explain(lrp.Epsilon(), top), "composite")
     refused(ValueError, lambda: tape.explain(box, top), "2", "3")
+    nobody = lrp.Composite(lrp.LRP0(), by_name={"no.such.*": lrp.ZPlus()})
+    refused(ValueError, lambda: tape.explain(nobody, top), "no.such")
     refused(
         ValueError, lambda: tape.explain(lrp.Composite(lrp.LRP0(), by_name={"no.such.*": lrp.ZPlus()}), top), "no.such"
     )

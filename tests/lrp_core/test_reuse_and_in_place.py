@@ -33,6 +33,10 @@ def test_a_reused_layer_is_two_steps():
     for composite in EVERY_RULE:
         reused, unrolled = (lrp.record(net, x).explain(composite, TOP) for net in (model, twin))
         assert torch.equal(reused.relevance, unrolled.relevance)
+    named = lrp.Composite(lrp.LRP0(), by_name={"a": lrp.ZPlus()})
+    unnamed = lrp.Composite(lrp.LRP0(), by_name={"first": lrp.ZPlus(), "second": lrp.ZPlus()})
+    both = lrp.record(model, x).explain(named, TOP).relevance
+    assert torch.equal(both, lrp.record(twin, x).explain(unnamed, TOP).relevance), "a name means every call of it"
     layers = lrp.record(model, x).explain(LRP0, TOP, layers=True).layers
     assert len(layers) == 3, "each call of the reused layer keeps its own relevance"
 

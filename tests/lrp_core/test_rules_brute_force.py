@@ -49,20 +49,25 @@ LAYERS = {
 
 
 class Probe(nn.Module):
-    """A layer under a head that turns its output z into relevance (head weight) * z: any mix of signs."""
+    """A layer under a head that turns its output z into relevance (head weight) * z: any mix of signs.
 
-    def __init__(self, *layers: nn.Module, shape: tuple[int, ...]):
+    With ``relu`` between them it is (head weight) * relu(z): the engine may then take shortcuts that must not show.
+    """
+
+    def __init__(self, *layers: nn.Module, shape: tuple[int, ...], relu: bool = False):
         super().__init__()
+        self.relu = relu
         self.layer = nn.Sequential(*layers)
         outputs = self.layer.double().eval()(torch.zeros(1, *shape, dtype=torch.float64)).numel()
         self.head = nn.Linear(outputs, 1, bias=False, dtype=torch.float64)
 
     def forward(self, x):
-        return self.head(self.layer(x).flatten(1))
+        z = self.layer(x)
+        return self.head((z.relu() if self.relu else z).flatten(1))
 
 
-def build(*layers: nn.Module, shape: tuple[int, ...]) -> Probe:
-    probe = Probe(*layers, shape=shape)
+def build(*layers: nn.Module, shape: tuple[int, ...], relu: bool = False) -> Probe:
+    probe = Probe(*layers, shape=shape, relu=relu)
     with torch.no_grad():
         for parameter in probe.parameters():
             parameter.normal_(std=0.7)
@@ -80,7 +85,7 @@ def assert_equal_to_brute_force(model: Probe, layer: brute_force.Affine, x: torc
     total = explanation.ledger.total
     for row, values in enumerate(x.flatten(1).numpy()):
         z = layer(values)
-        relevance = model.head.weight[0].numpy() * z
+        relevance = model.head.weight[0].numpy() * (np.maximum(z, 0.0) if model.relu else z)
         split = brute_force.propagate(layer, values, relevance, rule, bias, rms=np.sqrt(np.mean(z**2)))
         scale = np.abs(split.relevance).max()
         got = explanation.relevance[row].flatten().numpy()
@@ -100,6 +105,18 @@ def test_layer_equals_brute_force(name, signs, bias):
     layer = brute_force.affine(model.layer, shape)
     z = torch.tensor(layer(x[0].flatten().numpy()))
     assert (z > 0).any() and (z < 0).any(), "both branches of gamma must be on trial"
+    for rule in RULES:
+        assert_equal_to_brute_force(model, layer, x, rule, bias)
+
+
+@pytest.mark.parametrize("bias", ["absorb", "ignore", "spread"])
+@pytest.mark.parametrize("signs", ["nonnegative", "mixed"])
+@pytest.mark.parametrize("name", ["linear", "conv2d", "conv2d_grouped", "transposed2d"])
+def test_layer_below_a_relu_equals_brute_force(name, signs, bias):
+    torch.manual_seed(1)
+    make, shape = LAYERS[name]
+    model, x = build(make(), shape=shape, relu=True), inputs(shape, signs)
+    layer = brute_force.affine(model.layer, shape)
     for rule in RULES:
         assert_equal_to_brute_force(model, layer, x, rule, bias)
 

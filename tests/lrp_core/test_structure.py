@@ -39,6 +39,11 @@ PIECEWISE_LINEAR = {
     "number from the left": lambda m, x: m.head(1.0 - F.relu(m.a(x))),
     "divided": lambda m, x: m.head(F.relu(m.a(x)) / 3.0),
     "parameter scaled": lambda m, x: m.head(F.relu(m.a(x)) * m.b.weight[0]),
+    "relu of a relu": lambda m, x: m.head(F.relu(F.relu(m.a(x)))),
+    "relu beside its input": lambda m, x: (lambda y: m.head(F.relu(y) - y))(m.a(x)),
+    "both signs": lambda m, x: (lambda y: m.wide(torch.cat([F.relu(y), F.relu(-y)], 1)))(m.a(x)),
+    "relu as output": lambda m, x: m.head(F.relu(m.a(x))).relu_(),
+    "logits used twice": lambda m, x: (lambda z: z + z.flip(1))(m.head(F.relu(m.a(x)))),
     "where": lambda m, x: (lambda y: m.head(torch.where(y > 0.1, y, -y)))(m.a(x)),
     "transpose": lambda m, x: m.head(F.relu(m.a(x)).view(-1, 2, 3).transpose(1, 2).reshape(-1, 6)),
     "permute and index": lambda m, x: m.head(F.relu(m.a(x)).unsqueeze(0).permute(1, 2, 0)[..., 0]),
@@ -136,6 +141,39 @@ def test_image_structure(name, layout):
         return
     assert tape.unsupported() == ()
     assert_lrp0_is_gradient_times_input(model, x)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_scripted_branch_is_refused():
+    """Compiled code runs unseen; beside a skip connection it would pass for a constant."""
+
+    class Scripted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.head = torch.jit.script(nn.Linear(6, 6)), nn.Linear(6, 3)
+
+        def forward(self, x):
+            return self.head(self.a(x) + x)
+
+    with pytest.raises((ValueError, TypeError), match=r"\.$"):
+        lrp.record(Scripted().double().eval(), vectors()).explain(LRP0, TOP)
+
+
+def test_a_gate_takes_half_or_nothing():
+    """y = a * sigmoid(b): AttnLRP shares half each, CP-LRP gives all to the signal (Achtibat 2024; Ali 2022)."""
+    model = Net(
+        lambda m, x, y: m.head(x * torch.sigmoid(y)),
+        head=nn.Linear(4, 3, bias=False),
+    )
+    x, y = vectors(2, 4), vectors(2, 4, seed=1)
+    score = model(x, y)[:, 1]
+    parts = {
+        mode: lrp.record(model, x, y).explain(lrp.Composite(lrp.LRP0(), attention=mode), lrp.Target.logit(1)).parts
+        for mode in ("attnlrp", "cp")
+    }
+    for mode, shares in (("attnlrp", (0.5, 0.5)), ("cp", (1.0, 0.0))):
+        for part, share in zip(parts[mode].values(), shares, strict=True):
+            torch.testing.assert_close(part.sum(1), share * score)
 
 
 def test_the_constant_takes_its_share():

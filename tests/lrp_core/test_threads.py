@@ -159,7 +159,7 @@ def test_the_input_is_left_alone(model):
     assert (explanation.relevance[x < 0] == 0).all()
 
 
-def test_weights_changed_between_recordings_are_seen(model):
+def test_weights_changed_between_recordings_are_seen():
     """W+ is cached per model; fine-tuning the model between two recordings must not leave a stale one."""
     own, x, composite = RandomNetwork(["relu_in_place", "norm"]), random_input(), lrp.presets.gamma(0.5)
     lrp.record(own, x).explain(composite, lrp.Target.logit(0))
@@ -170,3 +170,12 @@ def test_weights_changed_between_recordings_are_seen(model):
     fresh = RandomNetwork(["relu_in_place", "norm"])
     fresh.load_state_dict(own.state_dict())
     assert torch.equal(again.relevance, lrp.record(fresh, x).explain(composite, lrp.Target.logit(0)).relevance)
+
+
+def test_a_model_that_changes_dtype_is_seen():
+    """``model.double()`` replaces the data of a parameter without a trace in its version counter."""
+    own, x, composite = RandomNetwork(["relu_in_place", "norm"]).float(), random_input(), lrp.presets.gamma(0.5)
+    lrp.record(own, x.float()).explain(composite, lrp.Target.logit(0))
+    expected = lrp.record(RandomNetwork(["relu_in_place", "norm"]).float().double(), x)
+    relevance = lrp.record(own.double(), x).explain(composite, lrp.Target.logit(0)).relevance
+    assert torch.equal(relevance, expected.explain(composite, lrp.Target.logit(0)).relevance)
