@@ -129,16 +129,6 @@ class Layer:
             return self.map.bias + boost * positive(self.map.bias)
         return positive(self.map.bias) if part == "positive" else negative(self.map.bias)
 
-    def kept(self, name: str, make: Callable[[], Tensor]) -> Tensor:
-        """A denominator that depends on no parameter: computed once per tape, if the tape has room."""
-        key = (name, self.counts_bias)
-        if key not in self.step.memo:
-            made = make()
-            if not self.context.room(made):
-                return made
-            self.step.memo[key] = made
-        return self.step.memo[key]
-
     def contributions(self, part: str) -> Tensor:
         """p + b+ or n + b-: the sum of the positive or the negative contributions of each output."""
         bias = self.bias(part) if self.counts_bias else None
@@ -151,7 +141,7 @@ class Layer:
     def p_floored(self) -> Tensor:
         """p + b+ (without b+ where the bias is ignored), at least :func:`tiny`, which stands for zero."""
         floor = tiny(self.x.dtype)
-        return self.kept("positive", lambda: self.contributions("positive").clamp_(min=floor))
+        return self.step.kept(("positive", self.counts_bias), lambda: self.contributions("positive").clamp_(min=floor))
 
     @cached_property
     def p(self) -> Tensor:
@@ -166,7 +156,7 @@ class Layer:
         rectified relevance it is right only where z > 0.
         """
         if self.x.dtype == torch.float64:
-            return self.kept("negative", lambda: self.contributions("negative"))
+            return self.step.kept(("negative", self.counts_bias), lambda: self.contributions("negative"))
         noise = -32 * torch.finfo(self.x.dtype).eps
         difference = self.z - self.p
         return difference.masked_fill_(difference > noise * self.p, 0.0)

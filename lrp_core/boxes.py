@@ -29,7 +29,7 @@ def share_within_box(
         walls = _joined(map_, [low, high], [positive(map_.weight), negative(map_.weight)])
         denominator = z - (walls if map_.bias is None else walls + map_.along_outputs(map_.bias, z.dim()))
         denominator = Denominator.of(denominator)
-        if context.room(denominator.divisor):
+        if step.budget.room(denominator.divisor):
             step.memo[key] = denominator
     s, dropped = denominator.under(message, context.rows)
     own, plus, minus = _pulled(map_, s, x, context)

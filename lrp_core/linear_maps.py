@@ -136,7 +136,7 @@ def merge(layer: LinearMap, norm: Diagonal, cached: Callable[..., Tensor]) -> Li
         )  # (groups, in / groups, out / groups, ...)
         return (in_groups * gain.reshape(layer.groups, 1, -1, *gain.shape[1:-1])).flatten(0, 1)
 
-    sources = layer.sources + norm.sources
+    sources = layer.sources + norm.sources if layer.sources and norm.sources else ()
     weight = cached("merged weight", sources, scaled)
     assert norm.bias is not None
     bias = norm.bias if layer.bias is None else layer.bias * norm.weight + norm.bias

@@ -38,13 +38,17 @@ def epsilon_of(step: Step, rule: Rule, rows: int) -> Tensor | float:
     epsilon = float(getattr(rule, "epsilon", 0.0))
     if epsilon == 0 or not getattr(rule, "relative", False):
         return epsilon
-    if "rms" not in step.memo:
-        z = step.output()
-        step.memo["rms"] = row_sums(z, rows, z).div(z.numel() // rows).sqrt()
+    scale = step.kept("rms", lambda: _root_mean_square(step, rows))
     z_shape = step.outputs[0].shape
-    scale = step.memo["rms"].to(step.inputs[0].tensor.dtype if step.inputs[0].tensor is not None else torch.float32)
     per_row = (epsilon * scale).clamp(min=tiny(scale.dtype)).repeat_interleave(z_shape[0] // rows)
     return per_row.reshape(-1, *[1] * (len(z_shape) - 1))
+
+
+def _root_mean_square(step: Step, rows: int) -> Tensor:
+    """Of z, per row, in the type of z."""
+    kept = step.outputs[0].tensor
+    z = kept if kept is not None else step.run_again()
+    return row_sums(z, rows, z).div(z.numel() // rows).sqrt().to(z.dtype)
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import Tensor
 
+from .limits import Budget
 from .message import Message
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ class Step:
     """whether it has parameters, and so a name in the model"""
     memo: dict[Any, Any] = field(default_factory=dict)
     """what the forward pass left for the walk (linear map, winners of a pooling), and what walks share"""
+    budget: Budget = field(default_factory=Budget)
+    """the tape's, which decides what walks may share"""
 
     @property
     def layer(self) -> str:
@@ -105,14 +108,24 @@ class Step:
         value = self.outputs[0]
         if value.tensor is not None:
             return value.tensor
-        if "output" not in self.memo:
-            x = self.inputs[0].tensor
-            assert x is not None, f"{self.name}: an input was not kept"
-            if self.map is not None:
-                self.memo["output"] = self.map.forward(x, self.map.weight, self.map.bias)
-            else:
-                self.memo["output"] = self.again(*(v.tensor for v in self.inputs if v.tensor is not None))
-        return self.memo["output"]
+        return self.kept("output", self.run_again)
+
+    def kept(self, key: Any, make: Callable[[], Tensor]) -> Tensor:
+        """What no parameter of a rule changes: computed once per tape, if the tape has room for it."""
+        if key in self.memo:
+            return self.memo[key]
+        made = make()
+        if self.budget.room(made):
+            self.memo[key] = made
+        return made
+
+    def run_again(self) -> Tensor:
+        """The output, computed once more from the inputs that the tape kept."""
+        x = self.inputs[0].tensor
+        assert x is not None, f"{self.name}: an input was not kept"
+        if self.map is not None:
+            return self.map.forward(x, self.map.weight, self.map.bias)
+        return self.again(*(value.available() for value in self.inputs))
 
 
 class Context(NamedTuple):
@@ -122,8 +135,6 @@ class Context(NamedTuple):
     composite: Composite
     weights: WeightCache
     rows: int
-    room: Callable[[Tensor], bool]
-    """whether the tape may keep these bytes for the next walk"""
 
     def message(self, coefficient: Tensor, value: Tensor | None = None) -> Message:
         """Relevance ``coefficient * value``, or plain relevance without a value."""

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from . import limits
 from .composite import Composite
 from .errors import UnsupportedOp
 from .explanation import Explanation
 from .ledger import Ledger
+from .limits import Budget
 from .message import Message
 from .ratios import Denominator
 from .rules import Rule
@@ -35,10 +35,21 @@ class Tape:
     """logits (B, C)"""
     _parts: dict[str, Value]
     _weights: WeightCache
-    limit: int = limits.CACHE_PER_TAPE
-    """bytes that may be kept beside the recorded pass, to answer the next question faster"""
-    _kept: int = 0
+    _budget: Budget = field(default_factory=Budget)
     _last: Trace | None = None
+
+    def __post_init__(self) -> None:
+        for step in self.steps:
+            step.budget = self._budget
+
+    @property
+    def limit(self) -> int:
+        """Bytes that may be kept beside the recorded pass, to answer the next question faster."""
+        return self._budget.limit
+
+    @limit.setter
+    def limit(self, nbytes: int) -> None:
+        self._budget.limit = nbytes
 
     @property
     def nbytes(self) -> int:
@@ -90,7 +101,7 @@ class Tape:
         with torch.inference_mode(False), torch.no_grad():
             rows = self.output.shape[0]
             start = Message(target.weights(self.output), self.output, rows)
-            trace = walk(plan, self._output, start, target, composite, self._weights, self._room, self._last)
+            trace = walk(plan, self._output, start, target, composite, self._weights, self._last)
             self._keep(trace)
             parts = {name: self._relevance_of(value, trace) for name, value in self._parts.items()}
             arrived = (trace.arrived[value].total for value in self._parts.values() if value in trace.arrived)
@@ -151,17 +162,11 @@ class Tape:
         messages = {step.name: passage.outcome.messages[0] for step, passage in passages}
         return {name: _own(message) for name, message in messages.items() if message is not None}
 
-    def _room(self, tensor: Tensor) -> bool:
-        if self._kept + tensor.nbytes > self.limit:
-            return False
-        self._kept += tensor.nbytes
-        return True
-
     def _keep(self, trace: Trace) -> None:
         """Keep the walk for the next one, if its coefficients fit; a single assignment, so threads see old or new."""
         messages = (m for passage in trace.passages.values() for m in passage.outcome.messages if m is not None)
         size = sum(message.coefficient.nbytes for message in messages)
-        self._last = trace if self._kept + size <= self.limit else None
+        self._last = trace if self._budget.fits(size) else None
 
 
 def _own(message: Message) -> Tensor:

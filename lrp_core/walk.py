@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -57,7 +57,6 @@ def walk(
     target: Target,
     composite: Composite,
     weights: WeightCache,
-    room: Callable[[Tensor], bool],
     last: Trace | None,
 ) -> Trace:
     """Share ``start``, the relevance of ``output``, over the inputs; ``plan`` lists steps in the order they ran."""
@@ -74,7 +73,7 @@ def walk(
             passage = before
         else:
             reuse = None
-            passage = _pass(step, messages, Context(rule, composite, weights, start.rows, room), zero)
+            passage = _pass(step, messages, Context(rule, composite, weights, start.rows), zero)
         passages[step] = passage
         for value, message in zip(step.inputs, passage.outcome.messages, strict=True):
             if message is not None:

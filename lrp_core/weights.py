@@ -16,12 +16,13 @@ from . import limits
 @dataclass(frozen=True, eq=False)
 class _Entry:
     sources: tuple[Tensor, ...]
-    versions: tuple[int, ...]
+    states: tuple[Any, ...]
     result: Tensor
 
 
-def _versions(sources: tuple[Tensor, ...]) -> tuple[int, ...]:
-    return tuple(0 if source.is_inference() else source._version for source in sources)
+def _state(source: Tensor) -> tuple[Any, ...]:
+    """What changes when a weight is written to, replaced or converted."""
+    return 0 if source.is_inference() else source._version, source.data_ptr(), source.dtype
 
 
 class WeightCache:
@@ -34,9 +35,12 @@ class WeightCache:
 
     def get(self, name: str, sources: tuple[Tensor, ...], make: Callable[[], Tensor]) -> Tensor:
         """The tensor called ``name`` derived from ``sources``: kept from before, or made now."""
+        if not sources:  # a weight made on the fly: nothing tells it from the next one
+            return make()
         key = (name, *map(id, sources))
+        states = tuple(map(_state, sources))
         entry = self._entries.get(key)
-        if entry is not None and entry.versions == _versions(sources):
+        if entry is not None and entry.states == states:
             return entry.result
         result = make()
         with self._lock:
@@ -44,7 +48,7 @@ class WeightCache:
             while self._entries and self._bytes + result.nbytes > limits.WEIGHTS_PER_MODEL:
                 self._drop(next(iter(self._entries)))
             if result.nbytes <= limits.WEIGHTS_PER_MODEL:  # holding the sources keeps their ids from being reused
-                self._entries[key] = _Entry(sources, _versions(sources), result)
+                self._entries[key] = _Entry(sources, states, result)
                 self._bytes += result.nbytes
         return result
 
