@@ -1,21 +1,22 @@
-// The browser half of LiveSlider. Streamlit calls the function below at every update of `data`, with the same `root`:
-// what must last between two calls is kept in `records`, and handlers are assigned, never added.
+// The browser half of LiveSlider. Streamlit calls the function below at every update of `data`: handlers are assigned,
+// never added, and what must last between two calls is kept in `records`. `root` stays the same until the slider is
+// taken away and comes back, by a page switch or a broken connection; the visitor's last position outlives that too.
 const GAP_MS = 30; // shortest time between two values while the thumb is held
 const PATIENCE_MS = 4000; // an answer this late is taken for lost (connection cut, failed run); doubles with every try
 const TRIES = 5;
 
-const records = new WeakMap();
+const records = new Map();
 
 export default function ({ data, parentElement: root, setStateValue }) {
   const range = root.querySelector("input");
   const output = root.querySelector("output");
   const host = root.host;
-  const first = !records.has(root);
-  const s = records.get(root) ?? { known: "", held: data.held, waiting: false, sequence: 0, sentAt: 0, tries: 0 };
-  records.set(root, s);
+  const s = records.get(data.key) ?? { sequence: 0 };
+  records.set(data.key, s);
 
   const state = () => range.value + (s.held ? " held" : ""); // what Python should know
   const show = () => {
+    s.thumb = range.value;
     output.value = data.texts[range.value];
     range.setAttribute("aria-valuetext", output.value);
     range.style.setProperty("--share", range.max > 0 ? range.value / range.max : 0);
@@ -33,7 +34,7 @@ export default function ({ data, parentElement: root, setStateValue }) {
     s.waiting = true;
     s.known = state();
     s.sentAt = performance.now();
-    s.sequence = Math.max(Date.now(), s.sequence + 1); // grows across page switches, where this record starts anew
+    s.sequence = Math.max(Date.now(), s.sequence + 1); // grows even when the page is loaded anew
     host.dataset.sent = `${s.sequence}:${range.value}`;
     s.send("position", { index: +range.value, sequence: s.sequence, held: s.held });
     s.answerTimer = setTimeout(() => {
@@ -55,20 +56,29 @@ export default function ({ data, parentElement: root, setStateValue }) {
   range.title = `Double-click or Delete: back to ${data.texts[data.home]}`;
   root.querySelector(".rail").style.setProperty("--home", range.max > 0 ? data.home / range.max : 0);
 
-  if (s.waiting && data.answered === s.sequence) {
+  const stop = () => {
+    clearTimeout(s.gapTimer);
+    clearTimeout(s.answerTimer);
+  };
+
+  if (s.root !== root) {
+    stop();
+    range.value = data.index;
+    Object.assign(s, { root, waiting: false, tries: 0, sentAt: 0, held: data.held });
+    s.known = state();
+    s.held = false; // nobody can hold a new thumb: if Python believes so, `pump` below corrects it
+    if (s.moves === data.moves) range.value = s.thumb; // what was still on its way is not lost
+  } else if (s.waiting && data.answered === s.sequence) {
+    stop();
     s.waiting = false;
     s.tries = 0;
-    clearTimeout(s.answerTimer);
     host.dataset.answered = data.answered;
   }
-  if (first) {
-    range.value = data.index;
-    s.known = state(); // a page left with the thumb held comes back as held: `pump` below then reports the release
-    s.held = false;
-  } else if (!s.waiting && !s.held && state() === s.known && +range.value !== data.index) {
+  if (!s.waiting && !s.held && state() === s.known && +range.value !== data.index) {
     range.value = data.index; // moved by Python, and nothing newer here that it has yet to hear of
     s.known = state();
   }
+  s.moves = data.moves;
   show();
 
   const release = () => {
@@ -95,7 +105,6 @@ export default function ({ data, parentElement: root, setStateValue }) {
   pump(); // the thumb may have moved on while the last value was being answered
 
   return () => {
-    clearTimeout(s.gapTimer);
-    clearTimeout(s.answerTimer);
+    if (s.root === root) stop();
   };
 }

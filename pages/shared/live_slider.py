@@ -66,6 +66,8 @@ class LiveSlider:
     def set_index(key: str, index: int) -> None:
         """Move slider `key` from Python (a preset, a link). Call it before the slider mounts; it is clamped on use."""
         st.session_state[f"{key}:index"] = index
+        # Tells the browser that the visitor's last position, should it still be on its way, is out of date.
+        st.session_state[f"{key}:moves"] = st.session_state.get(f"{key}:moves", 0) + 1
 
     @property
     def index(self) -> int:
@@ -92,9 +94,11 @@ class LiveSlider:
             key=self.key,
             on_position_change=self._receive,
             data={
+                "key": self.key,
                 "label": self.label,
                 "texts": [self._format(value) for value in self.values],
                 "index": self.index,
+                "moves": st.session_state.get(f"{self.key}:moves", 0),
                 "home": self._home,
                 "held": self.held,
                 "answered": st.session_state.get(f"{self.key}:answered"),

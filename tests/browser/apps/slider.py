@@ -38,14 +38,19 @@ def view(cost: float, locked: bool) -> None:
         gamma.mount()
 
 
+def preset() -> None:
+    st.button("Preset", on_click=lambda: LiveSlider.set_index("epsilon", 45))
+
+
 def demo() -> None:
     cost = st.query_params.get("cost", "0")
-    st.button("Preset", on_click=lambda: LiveSlider.set_index("epsilon", 45))
+    preset()
     view(int(cost) / 1000 if cost.isdigit() else 0.0, st.checkbox("LRP-0"))
 
 
 def other() -> None:
     st.write("The other page")
+    preset()
 
 
 st.navigation([st.Page(demo, title="Demo", default=True), st.Page(other, title="Other", url_path="other")]).run()
