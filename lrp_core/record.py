@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from .finish import finish, is_finite
+from .modes import plain_arithmetic
 from .registry import lookup, op_name
 from .steps import Step, Value, can_be_dropped, found, replaced
 from .tape import Tape
@@ -41,7 +42,7 @@ def record(
     input, and an output that is not (B, C) or does not depend on the input.
     """
     _check_model(model)
-    with torch.inference_mode(False), torch.no_grad(), torch.autocast("cpu", enabled=False):
+    with plain_arithmetic():
         inputs = dict(_named_arguments(model, args, kwargs))
         recorder = Recorder(model)
         inputs = {name: recorder.input(name, tree) for name, tree in inputs.items()}

@@ -16,6 +16,7 @@ from .explanation import Explanation
 from .ledger import Ledger
 from .limits import Budget
 from .message import Message
+from .modes import plain_arithmetic
 from .ratios import Denominator
 from .rules import Rule
 from .steps import Step, Value
@@ -98,7 +99,7 @@ class Tape:
         _check(target, Target, "target", "lrp.Target.top()")
         plan = self.plan(composite)
         self._refuse_unsupported()
-        with torch.inference_mode(False), torch.no_grad():
+        with plain_arithmetic():
             rows = self.output.shape[0]
             start = Message(target.weights(self.output), self.output, rows)
             trace = walk(plan, self._output, start, target, composite, self._weights, self._last)
