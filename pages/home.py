@@ -22,12 +22,12 @@ with st.skeleton(height=420):
     from pages.shared.model_card import show_model_card
     from pages.shared.settings import Settings
 
-CARD_SAMPLE = "sample-3"
+CARD_SAMPLE = "3-or-8-open-waist"
 
 
 @st.cache_data(show_spinner=False)
-def digit_pictures() -> tuple[str, str, str, str]:
-    """The card's digit and its heatmap as addresses of pictures, what the heatmap shows, and the balance line."""
+def digit_pictures() -> tuple[str, str, str, str, str]:
+    """The card's digit and its heatmap as addresses of pictures, what the heatmap shows, the class, the balance."""
     strokes = board_samples()[CARD_SAMPLE].strokes
     subject = digit_subject("home", strokes, CARD_SAMPLE, "digits", mark=False)
     settings = Settings()
@@ -37,6 +37,7 @@ def digit_pictures() -> tuple[str, str, str, str]:
         heatmap.data_uri(result.framed(result.picture(subject))),
         heatmap.data_uri(result.framed(heatmap.to_rgb(relevance))),
         heatmap.alt_text(relevance, explaining.question(settings, subject), "the recommended rule"),
+        explaining.question(settings, subject),
         result.balance_of(explanation).text,
     )
 
@@ -46,14 +47,14 @@ def digit_card() -> None:
     with st.container(border=True):
         st.subheader("Handwritten digits", anchor=False)
         try:
-            drawn, heat, alt, balance = digit_pictures()
+            drawn, heat, alt, label, balance = digit_pictures()
         except FileNotFoundError as error:
             st.error(f"This card cannot be shown. {error}")
             return
         left, right = st.columns(2, wrap=False)
-        left.image(drawn, width="stretch", alt="A handwritten 3, as the network sees it")
+        left.image(drawn, width="stretch", alt="A drawing between 3 and 8, as the network sees it")
         right.image(heat, width="stretch", alt=alt)
-        st.caption(f"Left: a drawn 3. Right: why the network calls it a 3. {balance}.")
+        st.caption(f"Left: a drawing between 3 and 8. Right: why the network calls it {label}. {balance}.")
         st.page_link("pages/digits.py", label="Draw your own", icon=":material/draw:")
 
 

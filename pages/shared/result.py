@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
+from PIL import Image, ImageDraw
 from streamlit.delta_generator import DeltaGenerator
 
 import lrp_core as lrp
@@ -20,17 +21,21 @@ from pages.shared.settings import NO_CLASS, Settings
 from pages.shared.wording import percent
 
 
-def prediction(subject: Subject, settings: Settings) -> None:
-    """What the network says, and how sure it is of each class."""
-    probabilities = subject.probabilities
+def headline(subject: Subject) -> None:
+    """What the network says."""
     best = subject.classes(NO_CLASS)
-    says = f"{subject.labels[best]} ({percent(probabilities[best])})"
-    st.subheader(f"The network says {says}", anchor=False)
+    st.subheader(f"The network says {subject.labels[best]} ({percent(subject.probabilities[best])})", anchor=False)
+
+
+def probabilities(subject: Subject, settings: Settings) -> None:
+    """How sure the network is of each class; the one that is explained stands out."""
+    shares = subject.probabilities
+    best = subject.classes(NO_CLASS)
     bars(
         subject.labels,
-        probabilities,
+        shares,
         key=f"{subject.page}.bars",
-        alt=f"Probability of each class; the highest is {says}",
+        alt=f"Probability of each class; the highest is {subject.labels[best]}, {percent(shares[best])}",
         chosen=subject.classes(settings.target),
         upright=True,
     )
@@ -100,8 +105,10 @@ def balance_of(explanation: lrp.Explanation, name: str = "Score") -> Balance:
 def framed(image: np.ndarray, side: int = 280, grey: int = 200) -> np.ndarray:
     """An image (H, W, 3), enlarged to about `side` pixels, with a thin frame that tells paper from page."""
     zoom = max(1, side // image.shape[0])
-    large = image.repeat(zoom, axis=0).repeat(zoom, axis=1)
-    return np.pad(large, ((1, 1), (1, 1), (0, 0)), constant_values=grey)
+    large = Image.fromarray(image.repeat(zoom, axis=0).repeat(zoom, axis=1))
+    corner = (large.width - 1, large.height - 1)
+    ImageDraw.Draw(large).rounded_rectangle((0, 0, *corner), radius=side // 28, outline=(grey, grey, grey), width=1)
+    return np.asarray(large)
 
 
 def picture(subject: Subject) -> np.ndarray:

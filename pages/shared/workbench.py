@@ -52,8 +52,9 @@ def workbench(page: str, offer: Offer, labels: Sequence[str], draw_input: Input)
         panel.draw(known.probabilities if known else None, partial(layer_plan, known) if known else None)
     with middle:
         if known:
-            result.prediction(known, session.settings(page))
+            result.headline(known)
             places = [*result.boxes(known, session.settings(page)), st.container()]
+            result.probabilities(known, session.settings(page))
         else:
             st.info(subject, icon=":material/draw:")
             places = []

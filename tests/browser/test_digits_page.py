@@ -267,3 +267,20 @@ def test_views(digits, view):
     page = digits(f"?view={view}", color_scheme="dark")
     expect(page.get_by_role("img", name=re.compile("^Heatmap for 3"))).to_have_count(2 if view == "both" else 1)
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
+def test_going_back_undoes_the_last_choice(digits):
+    page = digits("?sample=sample-5")
+    choose(page, "Rule", "LRP-0")
+    shows(page, "lrp0")
+    expect(page).to_have_url(re.compile("rule=lrp0"))
+    page.get_by_role("slider", name="Gamma").scroll_into_view_if_needed()
+    choose(page, "Rule", "Gamma")
+    page.get_by_role("slider", name="Gamma").press("End")
+    shows(page, "gamma", "10")
+    expect(page).to_have_url(re.compile("rule=gamma&gamma=10"))
+    page.go_back()
+    page.go_back()
+    shows(page, "lrp0", "0.1")
+    expect(page.get_by_role("slider", name="Gamma")).to_have_attribute("aria-valuetext", "0.1")
+    says(page, "5")

@@ -11,7 +11,7 @@ PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobil
 @pytest.mark.parametrize("context", [{}, {"color_scheme": "dark"}, PHONE], ids=["light", "dark", "phone"])
 def test_a_live_card_leads_to_the_page(visit, server, context):
     page = visit(server, **context)
-    card = page.get_by_role("img", name=re.compile("^Heatmap for 3, "))
+    card = page.get_by_role("img", name=re.compile(r"^Heatmap for \d, "))
     expect(card).to_be_visible()
     colours = card.evaluate(
         """(image) => {
