@@ -32,7 +32,7 @@ def finish(
         value = step.outputs[0]
         if value is not output and value.consumers and can_be_dropped(value):
             value.tensor = None
-    _check_rows(steps, len(logits))
+    _check_rows(steps, logits)
     for index, step in enumerate(steps):
         step.index = index
         for value in (*step.inputs, *step.outputs):
@@ -61,15 +61,16 @@ def _check_output(logits: Tensor) -> None:
         raise ValueError("The model's output holds NaN or infinite values.")
 
 
-def _check_rows(steps: list[Step], rows: int) -> None:
+def _check_rows(steps: list[Step], logits: Tensor) -> None:
     """Sums per row need the batch in front; refuse a model that moves it, unless there is only one row.
 
     Row numbers take the place of the data; what changes with them is not a constant, and must lie in its own row.
     """
+    rows = len(logits)
+    number = torch.arange(1.0, rows + 1, device=logits.device)
     for step in steps if rows > 1 else ():
         if step.kind != "shape" or any(value.shape[:1] != (rows,) for value in step.inputs):
             continue
-        number = torch.arange(1.0, rows + 1)
         marks = [number.reshape(-1, *[1] * (len(v.shape) - 1)).expand(v.shape) for v in step.inputs]
         once, twice = (found(step.again(*(m * times for m in marks)), Tensor) for times in (1, 2))
         for first, second in zip(once, twice, strict=True):

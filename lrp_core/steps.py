@@ -191,7 +191,7 @@ def replaced(tree: Any, kind: type, new: Callable[[Any], Any]) -> Any:
     if isinstance(tree, kind):
         return new(tree)
     if isinstance(tree, SEQUENCES):
-        if not tree or type(tree[0]) is int:  # sizes and paddings
+        if all(type(item) is int for item in tree):  # sizes and paddings: as they are
             return tree
         items = [replaced(item, kind, new) for item in tree]
         return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
