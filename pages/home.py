@@ -72,7 +72,7 @@ with reading:
         "Nothing is lost in secret: below every heatmap stands a balance. It says how much of the score arrived at the "
         "input, and what took the rest on its way."
     )
-    st.markdown("Everything runs on this machine. What you draw stays in your browser tab and is forgotten with it.")
+    st.markdown("No request leaves this machine. What you draw is kept for your visit only and never stored.")
 
 limits()
 

@@ -58,4 +58,4 @@ def copy_button(page: str, offer: Offer) -> None:
     with st.popover("Copy link", icon=":material/link:"):
         st.code(urlunsplit((parts.scheme, parts.netloc, parts.path, query, "")), language=None, wrap_lines=True)
         st.caption("It restores the rule, its parameters, the class, the sample and the colours.")
-        st.caption("It never carries your own drawing, picture or text: those stay in this browser tab.")
+        st.caption("It never carries your own drawing, picture or text.")
