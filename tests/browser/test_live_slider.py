@@ -251,10 +251,11 @@ def test_the_connection_breaks_with_a_value_in_flight(demo):
     page = demo("/?cost=300")
     page.add_init_script(KEEP_SOCKETS)
     page.go("/?cost=300")
-    for position in (21, 22):  # twice in a row; what was lost on the way is sent again after four seconds
+    for position in (21, 22):
         epsilon(page).press("ArrowRight")
         page.evaluate(CUT)
-        shows(page, f"{position},10")
+        shows(page, f"{position},10")  # what was lost on the way is sent again after four seconds
+        page.idle()  # a second cut during the run that follows the first can cost Streamlit 1.67 the whole fragment
     epsilon(page).press("ArrowRight")  # while there is no connection
     epsilon(page).press("ArrowLeft")
     epsilon(page).press("ArrowLeft")
