@@ -153,7 +153,7 @@ def by_captum(model, x, rule) -> torch.Tensor:
                 layer.rule.STABILITY_FACTOR = TINY
         elif isinstance(layer, nn.AdaptiveAvgPool2d):
             layer.rule = captum_rules.EpsilonRule(TINY)
-    return captum_lrp(model).attribute(x, target=2)
+    return captum_lrp(model).attribute(x.requires_grad_(), target=2).detach()
 
 
 @pytest.mark.parametrize(

@@ -34,8 +34,8 @@ def refused(kind, action, *words) -> None:
     ("action", "words"),
     [
         pytest.param(lambda: lrp.record(RandomNetwork(["norm"]).train(), random_input()), ["eval"], id="train mode"),
-        pytest.param(lambda: lrp.record(MODEL, random_input() * torch.nan), ["nan"], id="nan"),
-        pytest.param(lambda: lrp.record(MODEL, random_input() / 0.0), ["inf"], id="infinity"),
+        pytest.param(lambda: lrp.record(MODEL, random_input() * torch.nan), ["input", "nan"], id="nan"),
+        pytest.param(lambda: lrp.record(MODEL, random_input() / 0.0), ["input", "inf"], id="infinity"),
         pytest.param(lambda: lrp.record(MODEL), ["input"], id="no input"),
         pytest.param(lambda: lrp.record(MODEL, random_input().numpy()), ["tensor"], id="array instead of tensor"),
         pytest.param(lambda: lrp.record("model", random_input()), ["module", "str"], id="no model"),
