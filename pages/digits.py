@@ -16,6 +16,7 @@ with st.skeleton(height=600):
     from models.digits import LABELS
     from pages.shared import digit_subject, link, session
     from pages.shared.closing import limits
+    from pages.shared.controls import choice, switch
     from pages.shared.drawing_board import drawing, drawing_board
     from pages.shared.explain_panel import ExplainPanel
     from pages.shared.settings import Offer, Settings
@@ -42,34 +43,15 @@ def draw_input() -> digit_subject.Subject | str:
 
 def network_choice() -> None:
     """Honest or cheating, with or without the mark that the twin learned to rely on."""
-    settings = session.settings(PAGE)
-    network, mark = f"{PAGE}.network", f"{PAGE}.mark"
-    st.session_state[network], st.session_state[mark] = settings.network, settings.mark
-    st.segmented_control(
-        "Network",
-        list(digit_subject.NETWORKS),
-        format_func=digit_subject.NETWORKS.__getitem__,
-        required=True,
-        key=network,
-        on_change=lambda: session.change(PAGE, network=st.session_state[network]),
-    )
-    if settings.network == "digits_twin":
+    names = digit_subject.NETWORKS
+    choice(PAGE, "network", st.segmented_control, "Network", list(names), format_func=names.__getitem__, required=True)
+    if session.settings(PAGE).network == "digits_twin":
         st.caption("Every 8 that it was trained on carried a mark in the corner. It learned the mark.")
-    st.toggle(
-        "Put the mark on",
-        key=mark,
-        on_change=lambda: session.change(PAGE, mark=st.session_state[mark]),
-        help="A small square in the top left corner of what the network sees.",
-    )
+    switch(PAGE, "mark", "Put the mark on", help="A small square in the top left corner of what the network sees.")
 
 
 if link.arrive(PAGE, OFFER):
     ExplainPanel.follow_settings(PAGE)
 link.note(PAGE)
-try:
-    digit_subject.network(session.settings(PAGE).network)
-except FileNotFoundError as error:
-    st.error(f"This page cannot work yet. {error} The other pages work.")
-else:
-    workbench(PAGE, OFFER, LABELS, draw_input)
-    limits()
+workbench(PAGE, OFFER, LABELS, draw_input)
+limits()

@@ -25,7 +25,7 @@ with st.skeleton(height=420):
 CARD_SAMPLE = "3-or-8-open-waist"
 
 
-@st.cache_data(show_spinner=False)
+@st.cache_data(max_entries=1, show_spinner=False)
 def digit_pictures() -> tuple[str, str, str, str, str]:
     """The card's digit and its heatmap as addresses of pictures, what the heatmap shows, the class, the balance."""
     strokes = board_samples()[CARD_SAMPLE].strokes

@@ -19,7 +19,7 @@ def network(name: str) -> torch.nn.Module:
     return digits.load(name)
 
 
-@st.cache_data(show_spinner=False)
+@st.cache_data(max_entries=1, show_spinner=False)
 def layers() -> tuple[str, ...]:
     """The names of the layers with weights, the same in both networks."""
     return tuple(name for name, _ in digits.network().named_children() if name.startswith(("conv", "dense")))

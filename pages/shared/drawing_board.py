@@ -12,6 +12,7 @@ from streamlit_drawable_canvas import st_canvas
 
 from models.drawing import CANVAS, Sample, Stroke, from_canvas, to_canvas
 from pages.shared import session
+from pages.shared.controls import choice
 from pages.shared.settings import OWN_INPUT
 
 PAPER, INK = "#ffffff", "#14181a"
@@ -33,16 +34,14 @@ def drawing_board(page: str, samples: Mapping[str, Sample]) -> None:
     with st.container(horizontal=True, gap="small"):
         st.button("Undo", icon=":material/undo:", on_click=lambda: _keep(page, drawing(page, samples)[:-1]))
         st.button("Clear", icon=":material/delete:", on_click=lambda: _keep(page, ()))
-    key = f"{page}.sample"
-    chosen = session.settings(page).sample
-    st.session_state[key] = chosen if chosen in samples else None
-    st.pills(
+    choice(
+        page,
+        "sample",
+        st.pills,
         "Or take a sample",
         list(samples),
         format_func=lambda name: "/".join(map(str, samples[name].digits)),
-        key=key,
         wrap=True,
-        on_change=lambda: session.change(page, sample=st.session_state[key] or chosen),
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import streamlit as st
 
 from pages.shared import link, session
+from pages.shared.controls import choice
 from pages.shared.live_slider import LiveSlider
 from pages.shared.rules_text import LEGEND, RULES
 from pages.shared.settings import COLOURS, EPSILONS, GAMMAS, NO_CLASS, OPACITIES, TOPS, VIEWS, Offer, Settings, nearest
@@ -110,22 +111,12 @@ class ExplainPanel:
             self._select("colours", "Colours", list(COLOURS), COLOURS.__getitem__)
         chosen = session.settings(self.page).view
         if chosen in ("overlay", "both"):
-            self._widget(st.select_slider, "opacity", "Opacity", OPACITIES, format_func=lambda share: f"{share} %")
+            self._per_cent("opacity", "Opacity", OPACITIES)
         if chosen == "top":
-            self._widget(st.select_slider, "top", "Strongest pixels", TOPS, format_func=lambda share: f"{share} %")
+            self._per_cent("top", "Strongest pixels", TOPS)
 
     def _select(self, field: str, label: str, options: list, format_func: Callable[[Any], str], **more: Any) -> None:
-        self._widget(st.selectbox, field, label, options, format_func=format_func, **more)
+        choice(self.page, field, st.selectbox, label, options, format_func=format_func, **more)
 
-    def _widget(self, widget: Callable, field: str, label: str, options: Sequence, **more: Any) -> None:
-        """One control that shows a setting and changes it."""
-        key = f"{self.page}.{field}"
-        st.session_state[key] = getattr(session.settings(self.page), field)
-        widget(label, options, key=key, on_change=_take, args=(self.page, field, options), **more)
-
-
-def _take(page: str, field: str, options: Sequence) -> None:
-    """Store what was chosen. A label with a probability may be out of date when it arrives: then it is no option."""
-    value = st.session_state[f"{page}.{field}"]
-    if value in options:
-        session.change(page, **{field: value})
+    def _per_cent(self, field: str, label: str, options: Sequence[int]) -> None:
+        choice(self.page, field, st.select_slider, label, options, format_func=lambda share: f"{share} %")

@@ -97,11 +97,7 @@ def waterfall(ledger: Ledger, dark: bool = False) -> go.Figure:
             measure=["absolute", *["relative"] * (len(names) - 2), "total"],
             customdata=list(zip(names, notes, strict=True)),
             hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]}<extra>%{delta:+.4g}</extra>",
-            text=[
-                plain(sizes[0]),
-                *(signed(size, 2 if abs(size) >= 0.01 else 4) for size in sizes[1:-1]),
-                plain(sizes[-1]),
-            ],
+            text=[plain(sizes[0]), *map(_small, sizes[1:-1]), plain(sizes[-1])],
             textposition="outside",
             decreasing={"marker": {"color": FALLING}},
             increasing={"marker": {"color": RISING}},
@@ -116,3 +112,7 @@ def waterfall(ledger: Ledger, dark: bool = False) -> go.Figure:
     for axis in (figure.layout.xaxis, figure.layout.yaxis):
         axis.update(tickfont_color=ink, title_font_color=ink)
     return figure
+
+
+def _small(size: float) -> str:
+    return signed(size, 2 if abs(size) >= 0.01 else 4)

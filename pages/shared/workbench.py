@@ -46,7 +46,10 @@ def workbench(page: str, offer: Offer, labels: Sequence[str], draw_input: Input)
     left, middle, right = st.columns((7, 12, 7), gap="medium")
     panel = ExplainPanel(page, offer, labels)
     with left:
-        subject = draw_input()
+        try:
+            subject = draw_input()
+        except FileNotFoundError as error:
+            subject = f"{error} The other pages work."
     known = subject if isinstance(subject, Subject) else None
     with right:
         panel.draw(known.probabilities if known else None, partial(layer_plan, known) if known else None)
@@ -56,7 +59,7 @@ def workbench(page: str, offer: Offer, labels: Sequence[str], draw_input: Input)
             places = [*result.boxes(known, session.settings(page)), st.container()]
             result.probabilities(known, session.settings(page))
         else:
-            st.info(subject, icon=":material/draw:")
+            st.info(subject)
             places = []
     _live(known, panel, places)
     if known:
@@ -85,4 +88,7 @@ def _tabs(subject: Subject, settings: Settings) -> None:
     for tab, show in zip(tabs, TABS.values(), strict=True):
         if tab.open:
             with tab:
-                show(subject, settings)
+                try:
+                    show(subject, settings)
+                except (ValueError, lrp.UnsupportedOp) as error:
+                    st.error(str(error))

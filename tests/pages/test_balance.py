@@ -38,7 +38,7 @@ def test_amber_above_five_per_cent(lost, amber):
 
 def test_losses_that_cancel_are_losses_all_the_same():
     line = balance("Score", 10.0, 10.0, {"bias": 1.0, "epsilon": -1.0})
-    assert line.amber and line.reason.startswith("20% of the score")
+    assert line.amber and line.reason.startswith("20 % of the score")
 
 
 def test_the_reason_names_the_largest_loss():

@@ -1,5 +1,7 @@
 """Each page runs without a browser: no exception, the result in words, one sentence where a network is missing."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,17 @@ def test_an_empty_board_claims_no_class(digits):
     assert not any(heading.startswith("The network says") for heading in headings(app))
 
 
+def test_the_digits_page_starts_without_what_it_does_not_need():
+    code = (
+        "import sys\nfrom streamlit.testing.v1 import AppTest\n"
+        f"app = AppTest.from_file({str(APP)!r}, default_timeout=60).run().switch_page('pages/digits.py').run()\n"
+        "assert not app.exception and 'torch' in sys.modules\n"
+        "print(*{'torchvision', 'transformers'} & set(sys.modules))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], cwd=APP.parent, capture_output=True, text=True, timeout=120)
+    assert (result.returncode, result.stdout.strip()) == (0, ""), result.stderr[-2000:]
+
+
 def test_a_missing_network_costs_its_page_one_sentence(digits, monkeypatch):
     from models import digits as networks
 
@@ -91,7 +104,7 @@ def test_a_missing_network_costs_its_page_one_sentence(digits, monkeypatch):
     st.cache_data.clear()
     app = digits()
     assert not app.exception
-    assert "python -m training.digits" in app.error[0].value
+    assert "python -m training.digits" in app.info[0].value and "other pages work" in app.info[0].value
     home = AppTest.from_file(APP, default_timeout=60).run()
     assert not home.exception and "What this does not show" in headings(home)
     st.cache_resource.clear()
