@@ -167,14 +167,17 @@ def test_results_can_be_used_in_autograd():
     assert torch.equal(weight.grad, explanation.relevance)
 
 
-def test_results_belong_to_the_caller():
+@pytest.mark.parametrize("composite", [lrp.presets.gamma(0.2), lrp.Composite(lrp.Flat())], ids=str)
+def test_results_belong_to_the_caller(composite):
     """Writing into a result must not change the next answer of the tape."""
     tape = lrp.record(RandomNetwork(["relu_in_place", "norm"]), random_input())
-    first = tape.explain(lrp.presets.gamma(0.2), TOP, layers=True)
+    first = tape.explain(composite, TOP, layers=True)
     kept = first.relevance.clone()
     for tensor in (first.relevance, first.start, *first.layers.values(), *first.parts.values()):
         tensor.zero_()
-    assert torch.equal(tape.explain(lrp.presets.gamma(0.2), TOP).relevance, kept)
+    again = tape.explain(composite, TOP, layers=True)
+    assert torch.equal(again.relevance, kept)
+    assert all(tensor.any() for tensor in (again.start, *again.layers.values()))
 
 
 @pytest.mark.parametrize("composite", EVERY_RULE, ids=str)
