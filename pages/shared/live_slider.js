@@ -37,12 +37,12 @@ export default function ({ data, parentElement: root, setStateValue }) {
     s.sequence = Math.max(Date.now(), s.sequence + 1); // grows even when the page is loaded anew
     host.dataset.sent = `${s.sequence}:${range.value}`;
     s.send("position", { index: +range.value, sequence: s.sequence, held: s.held });
+    const page = location.pathname;
     s.answerTimer = setTimeout(() => {
       s.waiting = false;
-      if (s.tries++ < TRIES) {
-        s.known = "";
-        s.pump();
-      }
+      if (s.tries++ >= TRIES || location.pathname !== page) return;
+      s.known = "";
+      s.pump();
     }, PATIENCE_MS * 2 ** s.tries);
   };
   s.send = setStateValue; // timers set by an earlier call must use what this call was given
@@ -104,7 +104,9 @@ export default function ({ data, parentElement: root, setStateValue }) {
   };
   pump(); // the thumb may have moved on while the last value was being answered
 
+  // A run whose messages get lost with the connection takes its whole fragment off the page, this slider included.
+  // Asking again brings it back, so an unanswered position is still waited for when the slider is gone.
   return () => {
-    if (s.root === root) stop();
+    if (s.root === root && !s.waiting) stop();
   };
 }
