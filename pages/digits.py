@@ -52,6 +52,5 @@ def network_choice() -> None:
 
 if link.arrive(PAGE, OFFER):
     ExplainPanel.follow_settings(PAGE)
-link.note(PAGE)
 workbench(PAGE, OFFER, LABELS, draw_input)
 limits()

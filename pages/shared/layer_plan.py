@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+import lrp_core as lrp
 from pages.shared import explaining, session
 from pages.shared.explaining import Subject
 from pages.shared.rules_text import LAYER_RULES
@@ -50,7 +51,7 @@ def table(subject: Subject, settings: Settings) -> dict[str, list[str]]:
     }
 
 
-def is_layer(step) -> bool:
+def is_layer(step: lrp.Step) -> bool:
     """Whether a step of the tape has weights, so that a rule can be chosen for it."""
     return step.kind in ("conv", "linear") and bool(step.name)
 

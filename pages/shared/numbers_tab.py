@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Callable
 
 import numpy as np
 import streamlit as st
@@ -78,7 +79,7 @@ def table(relevance: np.ndarray) -> str:
     return text.getvalue()
 
 
-def _download(label: str, data, file_name: str, mime: str) -> None:
+def _download(label: str, data: Callable[[], bytes | str], file_name: str, mime: str) -> None:
     st.download_button(
         label, data, file_name, mime, on_click="ignore", icon=":material/download:", key=f"get.{file_name}"
     )

@@ -20,6 +20,9 @@ from pages.shared.rules_text import RULES
 from pages.shared.settings import NO_CLASS, Settings
 from pages.shared.wording import percent
 
+MOST_UPRIGHT, TOP_CLASSES = 12, 5
+"""How many classes stand side by side, all of them; where there are more, how many are shown."""
+
 
 def headline(subject: Subject) -> None:
     """What the network says."""
@@ -28,16 +31,19 @@ def headline(subject: Subject) -> None:
 
 
 def probabilities(subject: Subject, settings: Settings) -> None:
-    """How sure the network is of each class; the one that is explained stands out."""
+    """How sure the network is, of all classes or of the likeliest; the one that is explained stands out."""
     shares = subject.probabilities
     best = subject.classes(NO_CLASS)
+    upright = len(shares) <= MOST_UPRIGHT
+    shown = list(range(len(shares))) if upright else np.argsort(-shares, kind="stable")[:TOP_CLASSES].tolist()
+    explained = subject.classes(settings.target)
     bars(
-        subject.labels,
-        shares,
+        [subject.labels[index] for index in shown],
+        shares[shown],
         key=f"{subject.page}.bars",
         alt=f"Probability of each class; the highest is {subject.labels[best]}, {percent(shares[best])}",
-        chosen=subject.classes(settings.target),
-        upright=True,
+        chosen=shown.index(explained) if explained in shown else None,
+        upright=upright,
     )
 
 

@@ -1,6 +1,6 @@
 """The few lines of Python that reproduce the heatmap on the page with `lrp_core` alone."""
 
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, Field, fields
 
 import lrp_core as lrp
 from lrp_core.presets import gradient_times_input
@@ -50,6 +50,6 @@ def target_code(target: lrp.Target) -> str:
     return f"lrp.Target.{target.kind}({', '.join(classes)})"
 
 
-def _own_word(composite: lrp.Composite, field) -> bool:
+def _own_word(composite: lrp.Composite, field: Field) -> bool:
     """Whether `field` is one of the composite's words (attention, bias) and not at its default."""
     return field.type == "str" and field.default is not MISSING and getattr(composite, field.name) != field.default

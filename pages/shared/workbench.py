@@ -43,6 +43,7 @@ def workbench(page: str, offer: Offer, labels: Sequence[str], draw_input: Input)
     This one answers every choice. The one within redraws only the heatmap, for as long as a slider moves; when it is
     let go, this one follows.
     """
+    link.note(page)
     left, middle, right = st.columns((7, 12, 7), gap="medium")
     panel = ExplainPanel(page, offer, labels)
     with left:

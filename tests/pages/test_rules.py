@@ -45,6 +45,11 @@ def test_a_slider_is_offered_where_it_changes_something(rule, parameter):
     assert (explaining.composite(settings) != explaining.composite(moved)) == (parameter in RULES[rule].parameters)
 
 
+def test_the_recommended_rules():
+    composite = explaining.composite(Settings(rule="recommended", epsilon=0.1, gamma=0.5))
+    assert composite.by_kind == {"conv": lrp.Gamma(0.5)} and composite.default == lrp.Epsilon(0.1, relative=True)
+
+
 def test_a_rule_for_one_layer_wins():
     composite = explaining.composite(Settings(rule="zplus", layers=(("conv1", "gamma"),), gamma=0.5))
     assert composite.by_name == {"conv1": lrp.Gamma(0.5)} and composite.default == lrp.ZPlus()
