@@ -41,7 +41,7 @@ class LinearMap:
         if self.output_axis == -1:
             per_row = s.reshape(rows, -1, s.shape[-1]).sum(1)
         else:
-            per_item = s.flatten(2).sum(2) if s.dim() > 2 else s
+            per_item = s.sum(tuple(range(2, s.dim()))) if s.dim() > 2 else s
             per_row = per_item if len(s) == rows else per_item.reshape(rows, -1, s.shape[1]).sum(1)
         return torch.mv(per_row, vector).double()
 

@@ -57,9 +57,17 @@ def row_sums(tensor: Tensor, rows: int, weights: Tensor | None = None) -> Tensor
     if rows == 1 and tensor.numel() <= SMALL:
         flat = tensor.reshape(-1)
         return (flat.sum() if weights is None else torch.dot(flat, weights.reshape(-1))).double().reshape(1)
+    tensor, weights = in_memory_order(tensor, weights)
     pieces = (rows, -1, tensor.shape[-1] * tensor.shape[-2]) if tensor.dim() > 3 else (rows, 1, -1)
     if weights is None:
         sums = tensor.reshape(pieces).sum(2)
     else:
         sums = torch.einsum("bpn,bpn->bp", tensor.reshape(pieces), weights.reshape(pieces))
     return sums.sum(1, dtype=torch.float64)
+
+
+def in_memory_order(tensor: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Both with the channels last where they lie so in memory, so that a sum need not copy them."""
+    if tensor.dim() != 4 or tensor.is_contiguous() or not tensor.is_contiguous(memory_format=torch.channels_last):
+        return tensor, weights
+    return tensor.permute(0, 2, 3, 1), None if weights is None else weights.permute(0, 2, 3, 1)

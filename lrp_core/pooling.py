@@ -24,8 +24,24 @@ _WITH_INDICES: dict[str, Callable[..., Any]] = {
 def _run_max_pool(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tracked: Any) -> Any:
     wants_indices = bool(kwargs.get("return_indices")) or function.__name__.endswith("_with_indices")
     pooled, indices = _WITH_INDICES[op_name(function)](*args, **{**kwargs, "return_indices": True})
-    spatial = int(op_name(function)[-2])
-    return ((pooled, indices) if wants_indices else pooled), {"winners": indices, "spatial": spatial}
+    memo = {"winners": indices, "spatial": int(op_name(function)[-2])}
+    if op_name(function) == "max_pool2d":
+        memo["windows"] = _windows(*args[1:], **{k: v for k, v in kwargs.items() if k in _WINDOW})
+    return ((pooled, indices) if wants_indices else pooled), memo
+
+
+_WINDOW = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+
+
+def _windows(
+    kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False, *_: Any
+) -> tuple[Any, ...]:
+    """The arguments that torch's own way back through a 2-d max pooling wants, in its order."""
+
+    def pair(value: Any) -> list[int]:
+        return [value, value] if isinstance(value, int) else list(value) * (1 if len(value) == 2 else 2)
+
+    return pair(kernel_size), pair(stride or kernel_size), pair(padding), pair(dilation), ceil_mode
 
 
 def _run_max_over(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tracked: Any) -> Any:
@@ -47,11 +63,14 @@ def max_pool(step: Step, message: Message, context: Context) -> Outcome:
     value, spatial = step.inputs[0], step.memo["spatial"]
     keeps_form = message.value is step.outputs[0].tensor and value.tensor is not None
     arrived = message.coefficient if keeps_form else message.relevance
-    start = len(value.shape) - spatial
-    back = arrived.new_zeros(value.shape).flatten(start)
-    winners = step.memo["winners"].flatten(start)
-    back.scatter_add_(-1, winners, arrived.reshape(winners.shape))
-    back = back.reshape(value.shape)
+    if "windows" in step.memo and value.tensor is not None:  # torch's own, which knows the layout in memory
+        winners = step.memo["winners"]
+        back = torch.ops.aten.max_pool2d_with_indices_backward(arrived, value.tensor, *step.memo["windows"], winners)
+    else:
+        start = len(value.shape) - spatial
+        winners = step.memo["winners"].flatten(start)
+        back = arrived.new_zeros(value.shape).flatten(start)
+        back = back.scatter_add_(-1, winners, arrived.reshape(winners.shape)).reshape(value.shape)
     return Outcome((context.message(back, value.tensor if keeps_form else None),))
 
 

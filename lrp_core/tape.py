@@ -102,7 +102,7 @@ class Tape:
         with plain_arithmetic():
             rows = self.output.shape[0]
             start = Message(target.weights(self.output), self.output, rows)
-            trace = walk(plan, self._output, start, target, composite, self._weights, self._last)
+            trace = walk(plan, self._output, start, target, composite, self._weights, self._take_last())
             self._keep(trace)
             parts = {name: self._relevance_of(value, trace) for name, value in self._parts.items()}
             arrived = (trace.arrived[value].total for value in self._parts.values() if value in trace.arrived)
@@ -162,6 +162,11 @@ class Tape:
         passages = ((step, trace.passages[step]) for step in self.steps if step.is_layer and step in trace.passages)
         messages = {step.name: passage.outcome.messages[0] for step, passage in passages}
         return {name: _own(message) for name, message in messages.items() if message is not None}
+
+    def _take_last(self) -> Trace | None:
+        """The kept walk, let go by the tape, so that what is replaced is freed on the way and not only at the end."""
+        last, self._last = self._last, None
+        return last
 
     def _keep(self, trace: Trace) -> None:
         """Keep the walk for the next one, if its coefficients fit; a single assignment, so threads see old or new."""

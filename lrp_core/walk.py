@@ -72,7 +72,7 @@ def walk(
         if before is not None and before.rule == rule:
             passage = before
         else:
-            reuse = None
+            reuse = last = before = None  # let go of what the walk replaces
             passage = _pass(step, messages, Context(rule, composite, weights, start.rows), zero)
         passages[step] = passage
         for value, message in zip(step.inputs, passage.outcome.messages, strict=True):
