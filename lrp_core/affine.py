@@ -113,13 +113,14 @@ class Layer:
         return bool(self.step.memo["nonnegative"])
 
     def weight(self, part: str, boost: float = 0.0) -> Tensor:
-        """W, W+, W- or W + boost W+; those that depend on no parameter are kept with the model."""
+        """W, W+, W- or W + boost W+. Only W+ is kept with the model: W- serves one rule and is quickly made."""
         if boost:
             return torch.add(self.map.weight, self.weight("positive"), alpha=boost)
         if part == "all":
             return self.map.weight
-        make = positive if part == "positive" else negative
-        return self.context.weights.get(part, self.map.sources, lambda: make(self.map.weight))
+        if part == "negative":
+            return negative(self.map.weight)
+        return self.context.weights.get(part, self.map.sources, lambda: positive(self.map.weight))
 
     def bias(self, part: str, boost: float = 0.0) -> Tensor | None:
         """b, b+, b- or b + boost b+."""

@@ -44,10 +44,10 @@ def table(subject: Subject, settings: Settings) -> dict[str, list[str]]:
     own = dict(settings.layers)
     return {
         "Layer": [step.name for step, _ in rows],
+        "Your choice": [LAYER_RULES[own[step.name]].label if step.name in own else INHERITED for step, _ in rows],
+        "Now": [str(rule) for _, rule in rows],
         "Kind": [step.kind for step, _ in rows],
         "Outputs": [" × ".join(map(str, step.output_shape[1:])) for step, _ in rows],
-        "Now": [str(rule) for _, rule in rows],
-        "Your choice": [LAYER_RULES[own[step.name]].label if step.name in own else INHERITED for step, _ in rows],
     }
 
 

@@ -23,7 +23,7 @@ RULES = {
         "Gamma on the convolutions, epsilon on the dense layers: low layers favour what speaks for the class, high "
         "layers silence what is weak or noisy.",
         r"R_j = \begin{cases}\sum_k \dfrac{c_{kj} + \gamma c_{kj}^+}{z_k + \gamma\,(p_k + b_k^+)} R_k & "
-        r"\text{convolution}\\[2ex] \sum_k \dfrac{c_{kj}}{z_k + \varepsilon\,\mathrm{sgn}\,z_k} R_k & \text{dense}"
+        r"\text{convolution}\\[4ex] \sum_k \dfrac{c_{kj}}{z_k + \varepsilon\,\mathrm{sgn}\,z_k} R_k & \text{dense}"
         r"\end{cases}",
         "Montavon 2019",
         ("gamma", "epsilon"),
