@@ -53,7 +53,7 @@ class Subject:
         """The recorded run of the model: made once for each input, kept for this visitor."""
         return session.remember(f"{self.page}.tape", self.key, lambda: lrp.record(self.model, self.x))
 
-    @property
+    @cached_property
     def probabilities(self) -> np.ndarray:
         """Softmax of the scores, one per class."""
         return torch.softmax(self.tape.output[0], 0).numpy()
@@ -64,7 +64,7 @@ class Subject:
 
     def classes(self, index: int) -> int:
         """The class index, with `NO_CLASS` replaced by the one that the network ranks first."""
-        return int(self.tape.output[0].argmax()) if index == NO_CLASS else index
+        return int(self.probabilities.argmax()) if index == NO_CLASS else index
 
 
 def composite(settings: Settings) -> lrp.Composite:
