@@ -9,44 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from .boxes import share_within_box
-from .linear_maps import LinearMap
+from .layer import Layer, Share
 from .message import Message, row_sums
 from .ratios import (
     epsilon_of,
-    is_rectified,
     over,
     over_output,
     over_stabilised,
     ratio_of_value,
     taken,
-    tiny,
     visible_output,
 )
 from .rules import LRP0, AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, WSquare, ZBox, ZPlus
-from .steps import Context, Outcome, Step, is_nonnegative
-from .weights import negative, positive
-
-OTHER = {"positive": "negative", "negative": "positive"}
-
-
-@dataclass(frozen=True, eq=False)
-class Share:
-    """``scale * s`` relevance for each unit of the contributions in ``part``: "all", "positive" or "negative".
-
-    With a ``boost`` the positive ones count 1 + boost times; only for inputs without negative values.
-    """
-
-    part: str
-    s: Tensor
-    scale: float = 1.0
-    boost: float = 0.0
+from .steps import Context, Outcome, Step
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,118 +37,6 @@ class Shares:
     shares: list[Share]
     epsilon: Tensor | float = 0.0
     dropped: Tensor | float = 0.0
-
-
-@dataclass(frozen=True, eq=False)
-class Layer:
-    """One affine step with the relevance at its output: everything the rules ask for."""
-
-    step: Step
-    message: Message
-    context: Context
-
-    @cached_property
-    def map(self) -> LinearMap:
-        assert self.step.map is not None
-        return self.step.map
-
-    @cached_property
-    def x(self) -> Tensor:
-        x = self.step.inputs[0].tensor
-        assert x is not None
-        return x
-
-    @cached_property
-    def rectified(self) -> bool:
-        return is_rectified(self.step, self.message)
-
-    @cached_property
-    def counts_bias(self) -> bool:
-        """Whether the bias belongs to the denominators."""
-        return self.map.bias is not None and self.context.composite.bias != "ignore"
-
-    @cached_property
-    def z_is_recorded(self) -> bool:
-        """Whether the denominator of LRP-0 is the recorded z itself."""
-        return self.map.bias is None or self.counts_bias
-
-    @cached_property
-    def z(self) -> Tensor:
-        """The denominator of LRP-0, where relevance can see it."""
-        z = visible_output(self.step, self.message)
-        if self.map.bias is None or self.z_is_recorded:
-            return z
-        return z - self.map.along_outputs(self.map.bias, z.dim())
-
-    @cached_property
-    def is_simple(self) -> bool:
-        """Below a ReLU, 0 <= z <= p + b+ wherever there is relevance: one ratio, and no division by zero."""
-        return self.rectified and self.z_is_recorded
-
-    @property
-    def only_positive_inputs(self) -> bool:
-        """Whether no input is negative: known below a ReLU, else looked up once."""
-        if "nonnegative" not in self.step.memo:
-            known = is_nonnegative(self.step.inputs[0])
-            self.step.memo["nonnegative"] = known or bool((self.x >= 0).all())
-        return bool(self.step.memo["nonnegative"])
-
-    def weight(self, part: str, boost: float = 0.0) -> Tensor:
-        """W, W+, W- or W + boost W+. Only W+ is kept with the model: W- serves one rule and is quickly made."""
-        if boost:
-            return torch.add(self.map.weight, self.weight("positive"), alpha=boost)
-        if part == "all":
-            return self.map.weight
-        if part == "negative":
-            return negative(self.map.weight)
-        return self.context.weights.get(part, self.map.sources, lambda: positive(self.map.weight))
-
-    def bias(self, part: str, boost: float = 0.0) -> Tensor | None:
-        """b, b+, b- or b + boost b+."""
-        if self.map.bias is None or (part == "all" and not boost):
-            return self.map.bias
-        if boost:
-            return self.map.bias + boost * positive(self.map.bias)
-        return positive(self.map.bias) if part == "positive" else negative(self.map.bias)
-
-    def contributions(self, part: str) -> Tensor:
-        """p + b+ or n + b-: the sum of the positive or the negative contributions of each output."""
-        bias = self.bias(part) if self.counts_bias else None
-        if self.only_positive_inputs:
-            return self.map.forward(self.x, self.weight(part), bias)
-        direct = self.map.forward(positive(self.x), self.weight(part), bias)
-        return direct + self.map.forward(negative(self.x), self.weight(OTHER[part]))
-
-    @cached_property
-    def p_floored(self) -> Tensor:
-        """p + b+ (without b+ where the bias is ignored), at least :func:`tiny`, which stands for zero."""
-        floor = tiny(self.x.dtype)
-        return self.step.kept(("positive", self.counts_bias), lambda: self.contributions("positive").clamp_(min=floor))
-
-    @cached_property
-    def p(self) -> Tensor:
-        """p + b+ (without b+ where the bias is ignored)."""
-        return self.p_floored.masked_fill(self.p_floored <= tiny(self.x.dtype), 0.0)
-
-    @cached_property
-    def n(self) -> Tensor:
-        """n + b- (without b- where the bias is ignored).
-
-        float64 computes it, being asked for exactness; float32 takes z - p, where rounding noise counts as zero. With
-        rectified relevance it is right only where z > 0.
-        """
-        if self.x.dtype == torch.float64:
-            return self.step.kept(("negative", self.counts_bias), lambda: self.contributions("negative"))
-        noise = -32 * torch.finfo(self.x.dtype).eps
-        difference = self.z - self.p
-        return difference.masked_fill_(difference > noise * self.p, 0.0)
-
-    def back(self, share: Share) -> Tensor:
-        """The transposed map of a share: relevance per unit of x."""
-        direct = self.map.transpose(share.s, self.weight(share.part, share.boost), self.x)
-        if share.part == "all" or self.only_positive_inputs:
-            return direct
-        return torch.where(self.x >= 0, direct, self.map.transpose(share.s, self.weight(OTHER[share.part]), self.x))
 
 
 def propagate(step: Step, message: Message, context: Context) -> Outcome:
@@ -232,7 +101,7 @@ def _epsilon(rule: Rule, layer: Layer) -> Shares:
     if layer.z_is_recorded:
         ratio = over_output(layer.step, layer.message, rule, rows)
     else:
-        ratio = over_stabilised(layer.message, layer.z, epsilon_of(layer.step, rule, rows), rows)
+        ratio = over_stabilised(layer.message, layer.z(), epsilon_of(layer.step, rule, rows), rows)
     return Shares([Share("all", ratio.s)], ratio.epsilon, ratio.dropped)
 
 
@@ -241,13 +110,14 @@ def _gamma(rule: Gamma, layer: Layer) -> Shares:
     if rule.gamma == 0:
         return _epsilon(Epsilon(rule.epsilon), layer)
     if layer.is_simple and layer.only_positive_inputs and rule.gamma >= 1e-6:
-        denominator = torch.add(layer.z, layer.p_floored, alpha=rule.gamma)
+        denominator = torch.add(layer.z(), layer.p_floored(), alpha=rule.gamma)
         s = ratio_of_value(message, denominator.add_(rule.epsilon) if rule.epsilon else denominator)
         return Shares([Share("all", s, boost=rule.gamma)], epsilon=taken(rule.epsilon, s, rows))
-    up = layer.z >= 0
-    sign = torch.where(up, 1.0, -1.0).to(layer.z.dtype)
-    favoured = layer.p if layer.is_simple else torch.where(up, layer.p, layer.n)
-    denominator = layer.z + rule.gamma * favoured + rule.epsilon * sign
+    z = layer.z()
+    up = z >= 0
+    sign = torch.where(up, 1.0, -1.0).to(z.dtype)
+    favoured = layer.p() if layer.is_simple else torch.where(up, layer.p(), layer.n())
+    denominator = z + rule.gamma * favoured + rule.epsilon * sign
     s, dropped = over(message, denominator, rows)
     shares = [Share("all", s), Share("positive", s * up, rule.gamma)]
     if not layer.is_simple:
@@ -258,8 +128,8 @@ def _gamma(rule: Gamma, layer: Layer) -> Shares:
 def _positive_share(layer: Layer) -> tuple[Tensor, Tensor | float]:
     """R / (p + b+), 0 where that is 0, and what is lost there."""
     if layer.is_simple:
-        return torch.div(layer.z, layer.p_floored).mul_(layer.message.coefficient), 0.0
-    return over(layer.message, layer.p, layer.context.rows)
+        return torch.div(layer.z(), layer.p_floored()).mul_(layer.message.coefficient), 0.0
+    return over(layer.message, layer.p(), layer.context.rows)
 
 
 def _z_plus(rule: ZPlus, layer: Layer) -> Shares:
@@ -271,7 +141,7 @@ def _alpha_beta(rule: AlphaBeta, layer: Layer) -> Shares:
     s, dropped = _positive_share(layer)
     if not rule.beta:
         return Shares([Share("positive", s)], dropped=dropped)
-    negative_s, undone = over(layer.message, layer.n, layer.context.rows)
+    negative_s, undone = over(layer.message, layer.n(), layer.context.rows)
     shares = [Share("positive", s, rule.alpha), Share("negative", negative_s, -rule.beta)]
     return Shares(shares, dropped=rule.alpha * dropped - rule.beta * undone)
 
@@ -281,7 +151,7 @@ def _by_weights(layer: Layer, rule: Rule) -> Outcome:
     w = layer.map.weight
     weight = w.square() if isinstance(rule, WSquare) else torch.ones_like(w)
     denominator = layer.map.forward(torch.ones_like(layer.x[:1]), weight)
-    s, dropped = over(layer.message, denominator.expand_as(layer.z), layer.context.rows)
+    s, dropped = over(layer.message, denominator.expand(layer.step.outputs[0].shape), layer.context.rows)
     return Outcome((layer.context.message(layer.map.transpose(s, weight, layer.x)),), dropped=dropped)
 
 

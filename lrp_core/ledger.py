@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -69,12 +68,16 @@ class Ledger:
     rows: tuple[Row, ...]
     start: Tensor
     input: Tensor
+    nothing: Tensor
+    """the zero that stands in the rows for what took no relevance"""
 
-    @cached_property
+    @property
     def total(self) -> Total:
         """The whole walk in one row."""
-        zero = torch.zeros_like(self.start)
-        sums = {name: sum((getattr(row, name) for row in self.rows), zero) for name in ABSORBERS}
+        columns = {name: [getattr(row, name) for row in self.rows] for name in ABSORBERS}
+        sums = {
+            name: sum((v for v in column if v is not self.nothing), self.nothing) for name, column in columns.items()
+        }
         return Total(self.start, self.input, **sums)
 
     def __iter__(self) -> Iterator[Row]:
@@ -94,5 +97,5 @@ def stack(ledgers: list[Ledger]) -> Ledger:
         Row(step=row[0].step, **{name: torch.stack([getattr(part, name) for part in row]) for name in names})
         for row in zip(*(ledger.rows for ledger in ledgers), strict=True)
     )
-    starts, inputs = (torch.stack([getattr(part, name) for part in ledgers]) for name in ("start", "input"))
-    return Ledger(rows, starts, inputs)
+    names = ["start", "input", "nothing"]
+    return Ledger(rows, *(torch.stack([getattr(part, name) for part in ledgers]) for name in names))

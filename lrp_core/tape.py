@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -42,6 +41,9 @@ class Tape:
     def __post_init__(self) -> None:
         for step in self.steps:
             step.budget = self._budget
+        self._zero = torch.zeros(len(self.output), dtype=torch.float64, device=self.output.device)
+        self._depth = _depth_of(self.steps)
+        self._raw = _raw_values(self.steps)
 
     @property
     def limit(self) -> int:
@@ -102,16 +104,18 @@ class Tape:
         with plain_arithmetic():
             rows = self.output.shape[0]
             start = Message(target.weights(self.output), self.output, rows)
-            trace = walk(plan, self._output, start, target, composite, self._weights, self._take_last())
+            trace = walk(plan, self._output, start, target, composite, self._weights, self._zero, self._take_last())
             self._keep(trace)
             parts = {name: self._relevance_of(value, trace) for name, value in self._parts.items()}
             arrived = (trace.arrived[value].total for value in self._parts.values() if value in trace.arrived)
-            total = sum(arrived, torch.zeros_like(start.total))
+            total = sum(arrived, self._zero)
             return Explanation(
                 parts=parts,
                 start=start.relevance,
                 layers=self._layers(trace) if layers else {},
-                ledger=Ledger(tuple(passage.row for passage in trace.passages.values()), start.total, total),
+                ledger=Ledger(
+                    tuple(passage.row for passage in trace.passages.values()), start.total, total, self._zero
+                ),
             )
 
     def sweep(self, composite: Composite, target: Target, **parameter: Sequence[float]) -> Explanation:
@@ -128,21 +132,6 @@ class Tape:
         if not composite.has(name):
             raise ValueError(f"No rule of this composite depends on {name}, so there is nothing to sweep.")
         return Explanation.stacked([self.explain(composite.with_(**{name: v}), target) for v in values])
-
-    @cached_property
-    def _depth(self) -> dict[Step, float]:
-        """The place of each affine step among them, in [0, 1), lowest first."""
-        affine = [step for step in self.steps if step.map is not None]
-        return {step: place / len(affine) for place, step in enumerate(affine)}
-
-    @cached_property
-    def _raw(self) -> dict[Value, bool]:
-        """For each value, whether no affine step lies between it and the input."""
-        raw = {value: value.part is not None for step in self.steps for value in (*step.inputs, *step.outputs)}
-        for step in self.steps:
-            if step.map is None and all(raw[value] for value in step.inputs):
-                raw |= dict.fromkeys(step.outputs, True)
-        return raw
 
     def _refuse_unsupported(self) -> None:
         for step in self.unsupported():
@@ -173,6 +162,21 @@ class Tape:
         messages = (m for passage in trace.passages.values() for m in passage.outcome.messages if m is not None)
         size = sum(message.coefficient.nbytes for message in messages)
         self._last = trace if self._budget.fits(size) else None
+
+
+def _depth_of(steps: tuple[Step, ...]) -> dict[Step, float]:
+    """The place of each affine step among them, in [0, 1), lowest first."""
+    affine = [step for step in steps if step.map is not None]
+    return {step: place / len(affine) for place, step in enumerate(affine)}
+
+
+def _raw_values(steps: tuple[Step, ...]) -> dict[Value, bool]:
+    """For each value, whether no affine step lies between it and the input."""
+    raw = {value: value.part is not None for step in steps for value in (*step.inputs, *step.outputs)}
+    for step in steps:
+        if step.map is None and all(raw[value] for value in step.inputs):
+            raw |= dict.fromkeys(step.outputs, True)
+    return raw
 
 
 def _own(message: Message) -> Tensor:

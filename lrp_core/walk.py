@@ -57,11 +57,11 @@ def walk(
     target: Target,
     composite: Composite,
     weights: WeightCache,
+    zero: Tensor,
     last: Trace | None,
 ) -> Trace:
     """Share ``start``, the relevance of ``output``, over the inputs; ``plan`` lists steps in the order they ran."""
     reuse = last if last is not None and last.fits(composite, target) else None
-    zero = torch.zeros_like(start.total)
     passages: dict[Step, Passage] = {}
     pending: dict[Value, Message] = {output: start}
     for step, rule in reversed(plan):

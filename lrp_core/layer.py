@@ -1,0 +1,115 @@
+"""One affine step z = Wx + b with the relevance at its output: everything that the rules ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .message import Message
+from .ratios import is_rectified, tiny, visible_output
+from .steps import Context, Step, is_nonnegative
+from .weights import negative, positive
+
+OTHER = {"positive": "negative", "negative": "positive"}
+
+
+@dataclass(frozen=True, eq=False)
+class Share:
+    """``scale * s`` relevance for each unit of the contributions in ``part``: "all", "positive" or "negative".
+
+    With a ``boost`` the positive ones count 1 + boost times; only for inputs without negative values.
+    """
+
+    part: str
+    s: Tensor
+    scale: float = 1.0
+    boost: float = 0.0
+
+
+class Layer:
+    """The step, its relevance, and what follows from both; the costly quantities are methods."""
+
+    def __init__(self, step: Step, message: Message, context: Context) -> None:
+        x, map_ = step.inputs[0].tensor, step.map
+        assert x is not None and map_ is not None
+        self.step, self.message, self.context = step, message, context
+        self.x, self.map = x, map_
+        self.rectified = is_rectified(step, message)
+        self.counts_bias = map_.bias is not None and context.composite.bias != "ignore"
+        """whether the bias belongs to the denominators"""
+        self.z_is_recorded = map_.bias is None or self.counts_bias
+        """whether the denominator of LRP-0 is the recorded z itself"""
+        self.is_simple = self.rectified and self.z_is_recorded
+        """below a ReLU, 0 <= z <= p + b+ wherever there is relevance: one ratio, and no division by zero"""
+
+    @property
+    def only_positive_inputs(self) -> bool:
+        """Whether no input is negative: known below a ReLU, else looked up once."""
+        if "nonnegative" not in self.step.memo:
+            known = is_nonnegative(self.step.inputs[0])
+            self.step.memo["nonnegative"] = known or bool((self.x >= 0).all())
+        return bool(self.step.memo["nonnegative"])
+
+    def weight(self, part: str, boost: float = 0.0) -> Tensor:
+        """W, W+, W- or W + boost W+. Only W+ is kept with the model: W- serves one rule and is quickly made."""
+        if boost:
+            return torch.add(self.map.weight, self.weight("positive"), alpha=boost)
+        if part == "all":
+            return self.map.weight
+        if part == "negative":
+            return negative(self.map.weight)
+        return self.context.weights.get(part, self.map.sources, lambda: positive(self.map.weight))
+
+    def bias(self, part: str, boost: float = 0.0) -> Tensor | None:
+        """b, b+, b- or b + boost b+."""
+        if self.map.bias is None or (part == "all" and not boost):
+            return self.map.bias
+        if boost:
+            return self.map.bias + boost * positive(self.map.bias)
+        return positive(self.map.bias) if part == "positive" else negative(self.map.bias)
+
+    def contributions(self, part: str) -> Tensor:
+        """p + b+ or n + b-: the sum of the positive or the negative contributions of each output."""
+        bias = self.bias(part) if self.counts_bias else None
+        if self.only_positive_inputs:
+            return self.map.forward(self.x, self.weight(part), bias)
+        direct = self.map.forward(positive(self.x), self.weight(part), bias)
+        return direct + self.map.forward(negative(self.x), self.weight(OTHER[part]))
+
+    def z(self) -> Tensor:
+        """The denominator of LRP-0, where relevance can see it."""
+        z = visible_output(self.step, self.message)
+        if self.map.bias is None or self.z_is_recorded:
+            return z
+        return z - self.map.along_outputs(self.map.bias, z.dim())
+
+    def p_floored(self) -> Tensor:
+        """p + b+ (without b+ where the bias is ignored), at least :func:`tiny`, which stands for zero."""
+        floor = tiny(self.x.dtype)
+        return self.step.kept(("positive", self.counts_bias), lambda: self.contributions("positive").clamp_(min=floor))
+
+    def p(self) -> Tensor:
+        """p + b+ (without b+ where the bias is ignored)."""
+        p = self.p_floored()
+        return p.masked_fill(p <= tiny(self.x.dtype), 0.0)
+
+    def n(self) -> Tensor:
+        """n + b- (without b- where the bias is ignored).
+
+        float64 computes it, being asked for exactness; float32 takes z - p, where rounding noise counts as zero. With
+        rectified relevance it is right only where z > 0.
+        """
+        if self.x.dtype == torch.float64:
+            return self.step.kept(("negative", self.counts_bias), lambda: self.contributions("negative"))
+        p = self.p_floored()
+        difference = self.z() - p
+        return difference.masked_fill_(difference > -32 * torch.finfo(p.dtype).eps * p, 0.0)
+
+    def back(self, share: Share) -> Tensor:
+        """The transposed map of a share: relevance per unit of x."""
+        direct = self.map.transpose(share.s, self.weight(share.part, share.boost), self.x)
+        if share.part == "all" or self.only_positive_inputs:
+            return direct
+        return torch.where(self.x >= 0, direct, self.map.transpose(share.s, self.weight(OTHER[share.part]), self.x))
