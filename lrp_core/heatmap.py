@@ -83,7 +83,7 @@ def scale(relevance: Any, percentile: float = 100.0) -> Scaling:
     if not 0 < percentile <= 100:
         raise ValueError(f"the percentile must be above 0 and at most 100, not {percentile}")
     strength = np.abs(_finite(relevance))
-    vmax = float(np.percentile(strength, percentile))
+    vmax = float(strength.max() if percentile == 100 else np.percentile(strength, percentile))
     if vmax == 0:
         vmax, percentile = float(strength.max()), 100.0
     return Scaling(vmax, float(percentile), float((strength > vmax).mean()))

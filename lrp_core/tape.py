@@ -20,7 +20,7 @@ from .ratios import Denominator
 from .rules import Rule
 from .steps import Step, Value
 from .target import Target
-from .walk import Trace, walk
+from .walk import Passage, Trace, walk
 from .weights import WeightCache
 
 
@@ -102,9 +102,8 @@ class Tape:
         plan = self.plan(composite)
         self._refuse_unsupported()
         with plain_arithmetic():
-            rows = self.output.shape[0]
-            start = Message(target.weights(self.output), self.output, rows)
-            trace = walk(plan, self._output, start, target, composite, self._weights, self._zero, self._take_last())
+            start, again = self._begin(composite, target)
+            trace = walk(plan, self._output, start, target, composite, self._weights, self._zero, again)
             self._keep(trace)
             parts = {name: self._relevance_of(value, trace) for name, value in self._parts.items()}
             arrived = (trace.arrived[value].total for value in self._parts.values() if value in trace.arrived)
@@ -152,10 +151,15 @@ class Tape:
         messages = {step.name: passage.outcome.messages[0] for step, passage in passages}
         return {name: _own(message) for name, message in messages.items() if message is not None}
 
-    def _take_last(self) -> Trace | None:
-        """The kept walk, let go by the tape, so that what is replaced is freed on the way and not only at the end."""
+    def _begin(self, composite: Composite, target: Target) -> tuple[Message, dict[Step, Passage]]:
+        """Relevance of the output, and the passages of the last walk if this one starts like it.
+
+        The tape lets go of that walk, so that what this one replaces is freed on the way and not only at the end.
+        """
         last, self._last = self._last, None
-        return last
+        if last is not None and last.fits(composite, target):
+            return last.start, dict(last.passages)
+        return Message(target.weights(self.output), self.output, len(self.output)), {}
 
     def _keep(self, trace: Trace) -> None:
         """Keep the walk for the next one, if its coefficients fit; a single assignment, so threads see old or new."""

@@ -32,6 +32,7 @@ class Passage(NamedTuple):
 class Trace:
     """A finished walk. The next one keeps everything above the highest step whose rule changed."""
 
+    start: Message
     target: Target
     attention: str
     bias: str
@@ -58,27 +59,28 @@ def walk(
     composite: Composite,
     weights: WeightCache,
     zero: Tensor,
-    last: Trace | None,
+    again: dict[Step, Passage],
 ) -> Trace:
-    """Share ``start``, the relevance of ``output``, over the inputs; ``plan`` lists steps in the order they ran."""
-    reuse = last if last is not None and last.fits(composite, target) else None
+    """Share ``start``, the relevance of ``output``, over the inputs; ``plan`` lists steps in the order they ran.
+
+    Passages in ``again`` are used as they are, down to the first step whose rule is another; the rest is let go.
+    """
     passages: dict[Step, Passage] = {}
     pending: dict[Value, Message] = {output: start}
     for step, rule in reversed(plan):
         messages = tuple(pending.pop(value, None) for value in step.outputs)
         if all(message is None for message in messages):
             continue
-        before = reuse.passages.get(step) if reuse is not None else None
-        if before is not None and before.rule == rule:
-            passage = before
+        if step in again and again[step].rule == rule:
+            passage = again.pop(step)
         else:
-            reuse = last = before = None  # let go of what the walk replaces
+            again.clear()
             passage = _pass(step, messages, Context(rule, composite, weights, start.rows), zero)
         passages[step] = passage
         for value, message in zip(step.inputs, passage.outcome.messages, strict=True):
             if message is not None:
                 pending[value] = pending[value].plus(message) if value in pending else message
-    return Trace(target, composite.attention, composite.bias, composite.is_gradient, passages, pending)
+    return Trace(start, target, composite.attention, composite.bias, composite.is_gradient, passages, pending)
 
 
 def _pass(step: Step, messages: tuple[Message | None, ...], context: Context, zero: Tensor) -> Passage:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 import lrp_core as lrp
-from pages.shared import session
+from pages.shared import engine, session
 from pages.shared.settings import NO_CLASS, Settings
 
 MAKE_RULE: dict[str, Callable[[Settings], lrp.rules.Rule]] = {
@@ -51,7 +51,9 @@ class Subject:
     @property
     def tape(self) -> lrp.Tape:
         """The recorded run of the model: made once for each input, kept for this visitor."""
-        return session.remember(f"{self.page}.tape", self.key, lambda: lrp.record(self.model, self.x))
+        return session.remember(
+            f"{self.page}.tape", self.key, lambda: engine.compute(lambda: lrp.record(self.model, self.x))
+        )
 
     @cached_property
     def probabilities(self) -> np.ndarray:
@@ -102,9 +104,12 @@ def question(settings: Settings, subject: Subject) -> str:
 def explain(settings: Settings, subject: Subject) -> lrp.Explanation:
     """The explanation that the settings ask for. Only what changed since the last one is computed again."""
     asked = composite(settings), target(settings, subject)
-    return session.remember(f"{subject.page}.explanation", (subject.key, *asked), lambda: subject.tape.explain(*asked))
+    tape = subject.tape
+    return session.remember(
+        f"{subject.page}.explanation", (subject.key, *asked), lambda: engine.compute(lambda: tape.explain(*asked))
+    )
 
 
 def heat(explanation: lrp.Explanation) -> np.ndarray:
-    """Relevance of each pixel, (H, W): the sum over the channels."""
-    return explanation.relevance[0].sum(0).numpy()
+    """Relevance of each pixel, (H, W): the sum over the channels. NumPy sums, so that torch stays in its thread."""
+    return explanation.relevance.numpy()[0].sum(0)
