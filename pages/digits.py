@@ -19,7 +19,7 @@ with st.skeleton(height=600):
     from pages.shared.controls import choice, switch
     from pages.shared.drawing_board import drawing, drawing_board
     from pages.shared.explain_panel import ExplainPanel
-    from pages.shared.settings import Offer, Settings
+    from pages.shared.settings import NO_CLASS, Offer, Settings
     from pages.shared.workbench import workbench
 
 SAMPLES = digit_subject.board_samples()
@@ -38,7 +38,32 @@ def draw_input() -> digit_subject.Subject | str:
     network_choice()
     settings = session.settings(PAGE)
     asked = drawing(PAGE, SAMPLES), settings.sample, settings.network, settings.mark
-    return session.remember(f"{PAGE}.subject", asked, lambda: digit_subject.digit_subject(PAGE, *asked))
+    subject = session.remember(f"{PAGE}.subject", asked, lambda: digit_subject.digit_subject(PAGE, *asked))
+    if isinstance(subject, digit_subject.Subject):
+        turn_into(subject)
+    return subject
+
+
+def turn_into(subject: digit_subject.Subject) -> None:
+    """Ask what it takes to make another digit of it: that digit rather than the present one, until the answer flips."""
+    settings, best, key = session.settings(PAGE), subject.classes(NO_CLASS), f"{PAGE}.turn"
+    asked = NO_CLASS not in (settings.target, settings.rather_than)
+    st.session_state[key] = settings.target if asked else None
+
+    def turn() -> None:
+        wanted = st.session_state[key]
+        known = wanted in range(len(LABELS))
+        session.change(PAGE, target=wanted if known else NO_CLASS, rather_than=best if known else NO_CLASS)
+
+    others = [digit for digit in range(len(LABELS)) if digit != best or (asked and digit == settings.target)]
+    st.pills("Turn it into", others, key=key, wrap=True, on_change=turn, format_func=LABELS.__getitem__)
+    if asked and settings.target == best:
+        st.success(f"Done: the network says {LABELS[best]}.")
+    elif asked:
+        wanted, present = LABELS[settings.target], LABELS[settings.rather_than]
+        st.caption(
+            f"Red speaks for {wanted} rather than {present}, blue the other way. Draw what {wanted} still lacks."
+        )
 
 
 def network_choice() -> None:

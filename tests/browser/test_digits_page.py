@@ -198,7 +198,8 @@ def test_keyboard_alone_is_enough(digits):
     page.keyboard.type("alpha")
     page.keyboard.press("Enter")
     shows(page, "a2b1")
-    page.get_by_role("radio", name="7", exact=True).or_(page.get_by_role("button", name="7", exact=True)).focus()
+    samples = page.get_by_test_id("stButtonGroup").filter(has_text="Or take a sample")
+    samples.get_by_role("radio", name="7", exact=True).or_(samples.get_by_role("button", name="7", exact=True)).focus()
     page.keyboard.press("Enter")
     says(page, "7")
 
@@ -284,3 +285,18 @@ def test_going_back_undoes_the_last_choice(digits):
     shows(page, "lrp0", "0.1")
     expect(page.get_by_role("slider", name="Gamma")).to_have_attribute("aria-valuetext", "0.1")
     says(page, "5")
+
+
+def test_a_three_is_turned_into_an_eight(digits, draw):
+    """The contrast is asked for with one press, and the missing strokes, drawn with the mouse, flip the answer."""
+    page = digits("?sample=sample-3")
+    says(page, "3")
+    turn = page.get_by_test_id("stButtonGroup").filter(has_text="Turn it into")
+    turn.get_by_role("radio", name="8").or_(turn.get_by_role("button", name="8")).click()
+    shows(page, "8 rather than 3")
+    expect(page.get_by_text("Draw what 8 still lacks")).to_be_visible()
+    draw(page, [(95, 65), (85, 85), (95, 110), (140, 132)])
+    draw(page, [(140, 132), (95, 165), (85, 200), (90, 220)])
+    says(page, "8")
+    shows(page, "8 rather than 3")
+    expect(page.get_by_text("Done: the network says 8.")).to_be_visible()
