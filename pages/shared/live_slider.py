@@ -26,7 +26,7 @@ _HTML = """
 _component = st.components.v2.component(
     "live_slider",
     html=_HTML,
-    css=_HERE.with_suffix(".css").read_text("utf-8"),
+    css=_HERE.with_name("range.css").read_text("utf-8") + _HERE.with_suffix(".css").read_text("utf-8"),
     js=_HERE.with_suffix(".js").read_text("utf-8"),
 )
 _LARGEST_SEQUENCE = 2**53 - 1  # the largest integer that survives the way through JavaScript

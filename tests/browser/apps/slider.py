@@ -1,6 +1,6 @@
 """Two live sliders over one picture, and a second page. `?cost=200` makes every answer take 200 ms."""
 
-import time
+from threading import Event
 
 import numpy as np
 import streamlit as st
@@ -23,7 +23,7 @@ def view(cost: float, locked: bool) -> None:
     epsilon = LiveSlider("epsilon", "epsilon (relative to each layer)", EPSILONS, index=20)
     gamma = LiveSlider("gamma", "gamma", GAMMAS, index=10, fmt=lambda value: f"{value:.3f}")
     controls = st.container()
-    time.sleep(cost)
+    Event().wait(cost)  # stands for slow work on the server
     heatmap_view(
         picture(epsilon.value, gamma.value),
         key="map",
