@@ -31,7 +31,7 @@ def digit_pictures() -> tuple[str, str, str, str, str]:
     strokes = board_samples()[CARD_SAMPLE].strokes
     subject = digit_subject("home", strokes, CARD_SAMPLE, "digits", mark=False)
     settings = Settings()
-    explanation = subject.tape.explain(explaining.composite(settings), explaining.target(settings, subject))
+    explanation = explaining.explain(settings, subject)
     relevance = explaining.heat(explanation)
     return (
         heatmap.data_uri(result.framed(result.picture(subject))),

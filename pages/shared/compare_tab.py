@@ -8,7 +8,7 @@ import streamlit as st
 
 import lrp_core as lrp
 from lrp_core import heatmap
-from pages.shared import explaining, session
+from pages.shared import engine, explaining, session
 from pages.shared.explaining import Subject
 from pages.shared.heatmap_view import heatmap_view
 from pages.shared.result import balance_of
@@ -65,11 +65,14 @@ def _explained(subject: Subject, settings: Settings) -> tuple[np.ndarray, float,
     """Heatmap (H, W), milliseconds and balance line of one rule."""
     asked = explaining.composite(settings), explaining.target(settings, subject)
 
-    def make() -> tuple[np.ndarray, float, str]:
+    def timed() -> tuple[lrp.Explanation, float]:
         tape = lrp.record(subject.model, subject.x)  # a fresh one: what an earlier rule left behind would help the next
         start = time.perf_counter()
         explanation = tape.explain(*asked)
-        spent = 1000 * (time.perf_counter() - start)
+        return explanation, 1000 * (time.perf_counter() - start)
+
+    def make() -> tuple[np.ndarray, float, str]:
+        explanation, spent = engine.compute(timed)
         return explaining.heat(explanation), spent, balance_of(explanation).text
 
     return session.remember(f"{subject.page}.compare.{settings.rule}", (subject.key, *asked), make)

@@ -9,7 +9,7 @@ import streamlit as st
 import lrp_core as lrp
 from lrp_core import heatmap
 from lrp_core.ledger import ABSORBERS, Ledger
-from pages.shared import explaining, session
+from pages.shared import engine, explaining, session
 from pages.shared.explaining import Subject
 from pages.shared.film import Frame, film
 from pages.shared.settings import Settings
@@ -22,8 +22,11 @@ INK = ("#3a4446", "#c6d1d0")  # on a light and on a dark page; Plotly's own grey
 def show(subject: Subject, settings: Settings) -> None:
     """A film of the relevance at every layer, and the ledger as a waterfall."""
     asked = explaining.composite(settings), explaining.target(settings, subject)
+    tape = subject.tape
     explanation = session.remember(
-        f"{subject.page}.layers", (subject.key, *asked), lambda: subject.tape.explain(*asked, layers=True)
+        f"{subject.page}.layers",
+        (subject.key, *asked),
+        lambda: engine.compute(lambda: tape.explain(*asked, layers=True)),
     )
     st.caption(
         "Relevance starts as the score of the class and is handed down, layer by layer, until it reaches the input. "

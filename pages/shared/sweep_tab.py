@@ -7,7 +7,7 @@ import streamlit as st
 
 import lrp_core as lrp
 from lrp_core import heatmap
-from pages.shared import explaining, session
+from pages.shared import engine, explaining, session
 from pages.shared.explaining import Subject
 from pages.shared.film import Frame, film
 from pages.shared.settings import Settings, nearest
@@ -51,12 +51,12 @@ def show(subject: Subject, settings: Settings) -> None:
 
 def sweep(subject: Subject, settings: Settings, name: str, values: Sequence[float]) -> lrp.Explanation:
     """Explanations for all values of "gamma" or "epsilon", with the values as leading axis."""
-    composite, target = explaining.composite(settings), explaining.target(settings, subject)
+    composite, target, tape = explaining.composite(settings), explaining.target(settings, subject), subject.tape
     if name == "epsilon" and composite.has("gamma"):
         # A sweep changes every epsilon, also the one inside the gamma rule, which the slider leaves at zero.
-        each = (explaining.composite(replace(settings, epsilon=value)) for value in values)
-        return lrp.Explanation.stacked([subject.tape.explain(one, target) for one in each])
-    return subject.tape.sweep(composite, target, **{name: list(values)})
+        each = [explaining.composite(replace(settings, epsilon=value)) for value in values]
+        return engine.compute(lambda: lrp.Explanation.stacked([tape.explain(one, target) for one in each]))
+    return engine.compute(lambda: tape.sweep(composite, target, **{name: list(values)}))
 
 
 def frames(swept: lrp.Explanation, name: str, values: Sequence[float], asked: str) -> list[Frame]:
