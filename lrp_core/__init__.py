@@ -5,7 +5,7 @@
 >>> explanation.relevance, explanation.ledger.total
 """
 
-from . import elementwise, heatmap, layers, pooling, presets, shaping
+from . import affine_ops, elementwise, heatmap, pooling, presets, shaping
 from .composite import Composite
 from .errors import UnsupportedOp
 from .explanation import Explanation
@@ -44,4 +44,4 @@ __all__ = [
     "record",
 ]
 
-_REGISTERED = (elementwise, layers, pooling, shaping)  # importing them fills the table of operations
+_REGISTERED = (affine_ops, elementwise, pooling, shaping)  # importing them fills the table of operations

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch.nn.functional as F
 
 from .composite import KINDS
-
-if TYPE_CHECKING:
-    from .steps import Context, Outcome, Step
-
-    Propagate = Callable[[Step, Any, Context], Any]
-    Run = Callable[
-        [Callable[..., Any], tuple[Any, ...], dict[str, Any], Callable[[Any], bool]], tuple[Any, dict[str, Any]] | None
-    ]
+from .steps import Operation, Propagate, Run
 
 PLAIN_NAMES = {
     "concat": "cat",
@@ -40,19 +32,6 @@ PLAIN_NAMES = {
 _CLOSURES = {
     function: name for name, function in vars(F).items() if getattr(function, "__name__", "") == "fn" and "_" in name
 }
-
-
-@dataclass(frozen=True)
-class Operation:
-    """How one operation is run while recording and how relevance passes back through it.
-
-    ``run(function, args, kwargs, tracked)`` gives the result and what the walk will need, or None where this form of
-    the operation has no rule; ``tracked`` tells whether a tensor depends on the input.
-    """
-
-    kind: str
-    propagate: Propagate
-    run: Run | None = None
 
 
 _OPERATIONS: dict[str, Operation] = {}
@@ -96,19 +75,3 @@ def propagates(
         return propagate
 
     return register
-
-
-def outcome_of(result: Any, step: Step, arrived: Any, context: Context) -> Outcome:
-    """What a propagation function returned, as an Outcome: plain tensors get their loss booked as dropped."""
-    from .steps import Outcome
-
-    if isinstance(result, Outcome):
-        return result
-    tensors = result if isinstance(result, tuple | list) else (result,)
-    if len(tensors) != len(step.inputs):
-        raise ValueError(
-            f"The propagation function of {step.op} returned {len(tensors)} tensors for {len(step.inputs)} inputs."
-        )
-    messages = tuple(None if tensor is None else context.message(tensor) for tensor in tensors)
-    passed = sum((message.total for message in messages if message is not None), 0.0)
-    return Outcome(messages, dropped=arrived - passed)

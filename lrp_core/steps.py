@@ -15,7 +15,6 @@ from .message import Message
 if TYPE_CHECKING:
     from .composite import Composite
     from .linear_maps import LinearMap
-    from .registry import Operation
     from .rules import Rule
     from .weights import WeightCache
 
@@ -150,6 +149,25 @@ class Outcome(NamedTuple):
     softmax: Tensor | float = 0.0
     constant: Tensor | float = 0.0
     dropped: Tensor | float = 0.0
+
+
+Propagate = Callable[[Step, Any, Context], Any]
+Run = Callable[
+    [Callable[..., Any], tuple[Any, ...], dict[str, Any], Callable[[Any], bool]], tuple[Any, dict[str, Any]] | None
+]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """How one operation is run while recording and how relevance passes back through it.
+
+    ``run(function, args, kwargs, tracked)`` gives the result and what the walk will need, or None where this form of
+    the operation has no rule; ``tracked`` tells whether a tensor depends on the input.
+    """
+
+    kind: str
+    propagate: Propagate
+    run: Run | None = None
 
 
 def is_nonnegative(value: Value) -> bool:

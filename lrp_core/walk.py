@@ -13,7 +13,6 @@ from . import gradient
 from .composite import Composite
 from .ledger import ABSORBERS, Row
 from .message import Message
-from .registry import outcome_of
 from .rules import Rule
 from .steps import Context, Outcome, Step, Value
 from .target import Target
@@ -88,10 +87,24 @@ def _pass(step: Step, messages: tuple[Message | None, ...], context: Context, ze
     arrived: Any = messages[0] if len(messages) == 1 else messages
     assert step.operation is not None
     propagate = gradient.propagate if context.composite.is_gradient else step.operation.propagate
-    outcome = outcome_of(propagate(step, arrived, context), step, r_out, context)
+    outcome = _outcome_of(propagate(step, arrived, context), step, r_out, context)
     r_in = [message.total for message in outcome.messages if message is not None]
     absorbed = [a if isinstance(a, Tensor) else zero for a in (getattr(outcome, name) for name in ABSORBERS)]
     return Passage(context.rule, outcome, Row(step, r_out, _sum(r_in) if r_in else zero, *absorbed))
+
+
+def _outcome_of(result: Any, step: Step, arrived: Any, context: Context) -> Outcome:
+    """What a propagation function returned, as an Outcome: plain tensors get their loss booked as dropped."""
+    if isinstance(result, Outcome):
+        return result
+    tensors = result if isinstance(result, tuple | list) else (result,)
+    if len(tensors) != len(step.inputs):
+        raise ValueError(
+            f"The propagation function of {step.op} returned {len(tensors)} tensors for {len(step.inputs)} inputs."
+        )
+    messages = tuple(None if tensor is None else context.message(tensor) for tensor in tensors)
+    passed = sum((message.total for message in messages if message is not None), 0.0)
+    return Outcome(messages, dropped=arrived - passed)
 
 
 def _sum(totals: list[Tensor]) -> Tensor:
