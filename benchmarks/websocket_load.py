@@ -30,7 +30,6 @@ from websockets.asyncio.client import ClientConnection, connect
 from benchmarks.running_app import ROOT, RunningApp, running
 
 MOST_VISITORS, LONGEST = 100, 120  # a benchmark, not a weapon
-GAP = 0.03  # seconds between two positions of one visitor, as in live_slider.js
 
 
 class Visitor:
@@ -74,7 +73,8 @@ class Visitor:
         steps = []
         while time.perf_counter() < end:
             steps.append(await self.move())
-            await asyncio.sleep(max(GAP - steps[-1], 0) + random.uniform(0.5, 1.5) * pause)
+            gap = json.loads(self._slider.json)["gap"] / 1000  # the server asks a crowd to ask less often
+            await asyncio.sleep(max(gap - steps[-1], 0) + random.uniform(0.5, 1.5) * pause)
         return steps
 
     async def _receive(self) -> ForwardMsg:

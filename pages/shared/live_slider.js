@@ -1,7 +1,6 @@
 // The browser half of LiveSlider. Streamlit calls the function below at every update of `data`: handlers are assigned,
 // never added, and what must last between two calls is kept in `records`. `root` stays the same until the slider is
 // taken away and comes back, by a page switch or a broken connection; the visitor's last position outlives that too.
-const GAP_MS = 30; // shortest time between two values while the thumb is held
 const PATIENCE_MS = 4000; // an answer this late is taken for lost (connection cut, failed run); doubles with every try
 const TRIES = 5;
 
@@ -26,7 +25,7 @@ export default function ({ data, parentElement: root, setStateValue }) {
   const pump = () => {
     clearTimeout(s.gapTimer);
     if (s.waiting || range.disabled || state() === s.known) return;
-    const rest = s.sentAt + GAP_MS - performance.now();
+    const rest = s.sentAt + s.gap - performance.now(); // Python knows how many others are asking
     if (s.held && rest > 0) {
       s.gapTimer = setTimeout(s.pump, rest);
       return;
@@ -45,6 +44,7 @@ export default function ({ data, parentElement: root, setStateValue }) {
       s.pump();
     }, PATIENCE_MS * 2 ** s.tries);
   };
+  s.gap = data.gap; // shortest time between two values while the thumb is held
   s.send = setStateValue; // timers set by an earlier call must use what this call was given
   s.pump = pump;
 

@@ -17,6 +17,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages.shared.pace import gap_ms
+
 _HERE = Path(__file__)
 _HTML = """
 <div class="head"><label for="range"></label><output for="range" aria-live="off"></output></div>
@@ -103,6 +105,7 @@ class LiveSlider:
                 "held": self.held,
                 "answered": st.session_state.get(f"{self.key}:answered"),
                 "disabled": disabled,
+                "gap": gap_ms(self.held),
             },
         )
 
