@@ -5,7 +5,7 @@
 >>> explanation.relevance, explanation.ledger.total
 """
 
-from . import affine_ops, elementwise, heatmap, pooling, presets, shaping
+from . import affine_ops, elementwise, evaluation, heatmap, pooling, presets, shaping
 from .composite import Composite
 from .errors import UnsupportedOp
 from .explanation import Explanation
@@ -38,6 +38,7 @@ __all__ = [
     "WSquare",
     "ZBox",
     "ZPlus",
+    "evaluation",
     "heatmap",
     "presets",
     "propagates",
