@@ -15,7 +15,6 @@ TOO_LITTLE = "Too little ink. Draw a digit, or take a sample."
 @st.cache_resource(max_entries=len(NETWORKS), show_spinner=False)
 def network(name: str) -> torch.nn.Module:
     """One of `NETWORKS`, shared by all visitors. Raises FileNotFoundError where its weights are missing."""
-    torch.set_num_threads(1)  # so small a network gains nothing from a second core, and many visitors lose by it
     return digits.load(name)
 
 

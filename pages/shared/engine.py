@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import streamlit as st
+import torch
 
 T = TypeVar("T")
 
@@ -20,6 +21,14 @@ def _worker() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max_workers=1, thread_name_prefix="engine")
 
 
-def compute(work: Callable[[], T]) -> T:
-    """The result of `work()`, done in the engine's thread. `work` knows nothing of Streamlit and its session."""
-    return _worker().submit(work).result()
+def compute(work: Callable[[], T], threads: int = 1) -> T:
+    """The result of `work()`, done in the engine's thread. `work` knows nothing of Streamlit and its session.
+
+    threads: how many threads torch may use for it; a small network is best off with one.
+    """
+
+    def job() -> T:
+        torch.set_num_threads(threads)
+        return work()
+
+    return _worker().submit(job).result()

@@ -6,13 +6,16 @@ This module brings torch, which takes a second to import: pages import it after 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import torch
 
 import lrp_core as lrp
-from pages.shared import engine, session
+from pages.shared import tapes
 from pages.shared.settings import NO_CLASS, Settings
+
+T = TypeVar("T")
 
 MAKE_RULE: dict[str, Callable[[Settings], lrp.rules.Rule]] = {
     "lrp0": lambda settings: lrp.LRP0(),
@@ -32,7 +35,7 @@ class Subject:
 
     page: the page it belongs to. network: name of the model. x: the input as the model gets it, (1, C, H, W).
     labels: one per class. picture: the input as a person sees it, (H, W) or (H, W, 3), uint8 or floats in 0..1.
-    code: Python lines that make `model` and `x`.
+    code: Python lines that make `model` and `x`. threads: how many threads of torch the network works best with.
     """
 
     page: str
@@ -42,6 +45,7 @@ class Subject:
     labels: tuple[str, ...]
     picture: np.ndarray
     code: str
+    threads: int = 1
 
     @cached_property
     def key(self) -> tuple[str, bytes]:
@@ -50,10 +54,16 @@ class Subject:
 
     @property
     def tape(self) -> lrp.Tape:
-        """The recorded run of the model: made once for each input, kept for this visitor."""
-        return session.remember(
-            f"{self.page}.tape", self.key, lambda: engine.compute(lambda: lrp.record(self.model, self.x))
-        )
+        """The recorded run of the model: kept for this visitor as long as the server has room. Keep it nowhere else."""
+        return tapes.tape(self)
+
+    def record(self) -> lrp.Tape:
+        """A run of the model, recorded; to be called in the engine's thread."""
+        return lrp.record(self.model, self.x)
+
+    def use(self, work: Callable[[lrp.Tape], T]) -> T:
+        """`work(tape)`, done in the engine's thread. One walk for each call: other visitors come in between."""
+        return tapes.use(self, work)
 
     @cached_property
     def probabilities(self) -> np.ndarray:
@@ -103,11 +113,7 @@ def question(settings: Settings, subject: Subject) -> str:
 
 def explain(settings: Settings, subject: Subject) -> lrp.Explanation:
     """The explanation that the settings ask for. Only what changed since the last one is computed again."""
-    asked = composite(settings), target(settings, subject)
-    tape = subject.tape
-    return session.remember(
-        f"{subject.page}.explanation", (subject.key, *asked), lambda: engine.compute(lambda: tape.explain(*asked))
-    )
+    return tapes.explanation(subject, (composite(settings), target(settings, subject)))
 
 
 def heat(explanation: lrp.Explanation) -> np.ndarray:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from pages.shared import explaining
+from pages.shared import tapes
 from pages.shared.explaining import Subject
 
 
@@ -15,5 +15,6 @@ def subject(monkeypatch):
     model = torch.nn.Sequential(torch.nn.Conv2d(1, 3, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(48, 4))
     model.eval().requires_grad_(False)
     x = torch.rand(1, 1, 6, 6)
-    monkeypatch.setattr(explaining.session, "remember", lambda name, key, make: make())
+    place = tapes.Place()
+    monkeypatch.setattr(tapes, "_place", lambda page: place)
     return Subject("test", "net", model, x, ("a", "b", "c", "d"), np.zeros((6, 6), np.uint8), "model, x = MODEL, X")
