@@ -25,7 +25,7 @@ with st.skeleton(height=600):
 SAMPLES = digit_subject.board_samples()
 OFFER = Offer(
     defaults=Settings(sample="sample-3", network="digits"),
-    classes=len(LABELS),
+    labels=LABELS,
     samples=tuple(SAMPLES),
     networks=tuple(digit_subject.NETWORKS),
     layers=digit_subject.layers(),
@@ -75,7 +75,12 @@ def network_choice() -> None:
     switch(PAGE, "mark", "Put the mark on", help="A small square in the top left corner of what the network sees.")
 
 
-if link.arrive(PAGE, OFFER):
+def offers(network: str) -> Offer:
+    """The same with both networks."""
+    return OFFER
+
+
+if link.arrive(PAGE, offers):
     ExplainPanel.follow_settings(PAGE)
-workbench(PAGE, OFFER, LABELS, draw_input)
+workbench(PAGE, offers, draw_input)
 limits()

@@ -12,7 +12,7 @@ from pages.shared import engine, explaining, session
 from pages.shared.explaining import Subject
 from pages.shared.heatmap_view import heatmap_view
 from pages.shared.result import balance_of
-from pages.shared.rules_text import RULES
+from pages.shared.rules_text import RULES, offered
 from pages.shared.settings import Settings
 
 FEWEST, MOST = 2, 6
@@ -20,12 +20,13 @@ FEWEST, MOST = 2, 6
 
 def show(subject: Subject, settings: Settings) -> None:
     """Heatmaps of the chosen rules side by side, and the rank correlation of each pair."""
+    on_offer = offered(subject.recommended)
     key = f"{subject.page}.compare.rules"
     saved = f"{subject.page}.compared"
-    st.session_state[key] = st.session_state.setdefault(saved, ["recommended", "lrp0", "epsilon", "zplus"])
+    st.session_state[key] = st.session_state.setdefault(saved, [on_offer[0], "lrp0", "epsilon", "zplus"])
     chosen = st.pills(
         f"Rules to compare ({FEWEST} to {MOST})",
-        list(RULES),
+        on_offer,
         selection_mode="multi",
         format_func=lambda rule: RULES[rule].label,
         key=key,
@@ -34,7 +35,7 @@ def show(subject: Subject, settings: Settings) -> None:
     if not FEWEST <= len(chosen) <= MOST:
         st.info(f"Choose {FEWEST} to {MOST} rules.")
         return
-    chosen = [rule for rule in RULES if rule in chosen]
+    chosen = [rule for rule in on_offer if rule in chosen]
     maps, times, lines = {}, {}, {}
     for rule in chosen:
         maps[rule], times[rule], lines[rule] = _explained(subject, replace(settings, rule=rule, layers=()))
@@ -63,16 +64,16 @@ def show(subject: Subject, settings: Settings) -> None:
 
 def _explained(subject: Subject, settings: Settings) -> tuple[np.ndarray, float, str]:
     """Heatmap (H, W), milliseconds and balance line of one rule."""
-    asked = explaining.composite(settings), explaining.target(settings, subject)
+    asked = explaining.composite(settings, subject), explaining.target(settings, subject)
 
     def timed() -> tuple[lrp.Explanation, float]:
-        tape = lrp.record(subject.model, subject.x)  # a fresh one: what an earlier rule left behind would help the next
+        tape = subject.record()  # a fresh one: what an earlier rule left behind would help the next
         start = time.perf_counter()
         explanation = tape.explain(*asked)
         return explanation, 1000 * (time.perf_counter() - start)
 
     def make() -> tuple[np.ndarray, float, str]:
-        explanation, spent = engine.compute(timed)
+        explanation, spent = engine.compute(timed, subject.threads)
         return explaining.heat(explanation), spent, balance_of(explanation).text
 
     return session.remember(f"{subject.page}.compare.{settings.rule}", (subject.key, *asked), make)

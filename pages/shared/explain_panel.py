@@ -36,11 +36,10 @@ class ExplainPanel:
     Args:
         page: Whose settings it shows and changes.
         offer: What the page offers.
-        labels: One per class.
     """
 
-    def __init__(self, page: str, offer: Offer, labels: Sequence[str]) -> None:
-        self.page, self.offer, self.labels = page, offer, labels
+    def __init__(self, page: str, offer: Offer) -> None:
+        self.page, self.offer = page, offer
         defaults = offer.defaults
         self.epsilon = _Slider(
             f"{page}.slider.epsilon", "Epsilon", EPSILONS, index=nearest(EPSILONS, defaults.epsilon), fmt="{:g}"
@@ -63,7 +62,7 @@ class ExplainPanel:
     def draw(self, probabilities: np.ndarray | None, open_plan: Callable[[], None] | None) -> None:
         """Draw the panel. Without probabilities (nothing to explain yet) classes are offered in their own order."""
         self._classes(probabilities)
-        self._select("rule", "Rule", list(RULES), lambda rule: RULES[rule].label)
+        self._select("rule", "Rule", list(self.offer.rules), lambda rule: RULES[rule].label)
         rule = RULES[session.settings(self.page).rule]
         st.caption(rule.words)
         with st.container(horizontal=True, gap="small"):
@@ -89,14 +88,15 @@ class ExplainPanel:
                 slider.mount(disabled=None if name in settings.parameters else f"{label} has no {name}.")
 
     def _classes(self, probabilities: np.ndarray | None) -> None:
+        labels = self.offer.labels
         if probabilities is None:
-            order = range(self.offer.classes)
-            names = dict(enumerate(self.labels))
+            order = self.offer.classes
+            names = dict(enumerate(labels))
             first = "The most likely class"
         else:
             ranked = np.argsort(-probabilities, kind="stable")
             order = [*ranked[:TOP_CLASSES].tolist(), *sorted(ranked[TOP_CLASSES:].tolist())]
-            names = {index: f"{self.labels[index]} · {percent(probabilities[index])}" for index in order}
+            names = {index: f"{labels[index]} · {percent(probabilities[index])}" for index in order}
             first = f"The most likely: {names[order[0]]}"
         self._select(
             "target", "Class", [NO_CLASS, *order], ({NO_CLASS: first} | names).__getitem__, help="Type to search."

@@ -13,6 +13,7 @@ import torch
 
 import lrp_core as lrp
 from pages.shared import tapes
+from pages.shared.rules_text import RECOMMENDED
 from pages.shared.settings import NO_CLASS, Settings
 
 T = TypeVar("T")
@@ -35,7 +36,9 @@ class Subject:
 
     page: the page it belongs to. network: name of the model. x: the input as the model gets it, (1, C, H, W).
     labels: one per class. picture: the input as a person sees it, (H, W) or (H, W, 3), uint8 or floats in 0..1.
-    code: Python lines that make `model` and `x`. threads: how many threads of torch the network works best with.
+    code: Python lines that make `model` and `x`.
+    bounds: smallest and largest value of an input, one per channel, where the zB rule is to know them.
+    threads: how many threads of torch the network works best with.
     """
 
     page: str
@@ -45,6 +48,7 @@ class Subject:
     labels: tuple[str, ...]
     picture: np.ndarray
     code: str
+    bounds: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     threads: int = 1
 
     @cached_property
@@ -65,6 +69,16 @@ class Subject:
         """`work(tape)`, done in the engine's thread. One walk for each call: other visitors come in between."""
         return tapes.use(self, work)
 
+    @property
+    def recommended(self) -> str:
+        """The key in `RECOMMENDED` of what is recommended for it."""
+        return "recommended" if self.bounds is None else "recommended-photos"
+
+    @cached_property
+    def first_layer(self) -> str:
+        """The name of the first layer with weights that the input went through."""
+        return next(step.name for step in self.tape.steps if step.kind in ("conv", "linear"))
+
     @cached_property
     def probabilities(self) -> np.ndarray:
         """Softmax of the scores, one per class."""
@@ -79,20 +93,24 @@ class Subject:
         return int(self.probabilities.argmax()) if index == NO_CLASS else index
 
 
-def composite(settings: Settings) -> lrp.Composite:
+def composite(settings: Settings, subject: Subject) -> lrp.Composite:
     """The composite that the settings stand for, with the rules chosen layer by layer on top.
 
-    The recommended one has no zB rule on the first layer: paper is 0 and ink is 1, so relevance falls on the strokes
-    by itself, and seen side by side the maps with zB were blurred.
+    A rule chosen for the first layer replaces zB there.
     """
     if settings.rule == "gxi":
         return lrp.presets.gradient_times_input()
     by_name = {name: MAKE_RULE[rule](settings) for name, rule in settings.layers}
-    if settings.rule == "recommended":
-        return lrp.Composite(
-            MAKE_RULE["epsilon"](settings), by_kind={"conv": MAKE_RULE["gamma"](settings)}, by_name=by_name
-        )
-    return lrp.Composite(MAKE_RULE[settings.rule](settings), by_name=by_name)
+    recommended = RECOMMENDED.get(settings.rule)
+    if recommended is None:
+        return lrp.Composite(MAKE_RULE[settings.rule](settings), by_name=by_name)
+    boxed = recommended.boxed and subject.bounds is not None and subject.first_layer not in by_name
+    return lrp.Composite(
+        MAKE_RULE[recommended.dense](settings),
+        by_kind={"conv": MAKE_RULE[recommended.conv](settings)},
+        by_name=by_name,
+        first=lrp.ZBox(*subject.bounds) if boxed else None,
+    )
 
 
 def target(settings: Settings, subject: Subject) -> lrp.Target:
@@ -113,7 +131,13 @@ def question(settings: Settings, subject: Subject) -> str:
 
 def explain(settings: Settings, subject: Subject) -> lrp.Explanation:
     """The explanation that the settings ask for. Only what changed since the last one is computed again."""
-    return tapes.explanation(subject, (composite(settings), target(settings, subject)))
+    return tapes.explanation(subject, (composite(settings, subject), target(settings, subject)))
+
+
+def answer(settings: Settings, subject: Subject, layers: bool = False) -> lrp.Explanation:
+    """An explanation that nobody keeps, for more pictures than the heatmap. `layers`: with the relevance of each."""
+    asked = composite(settings, subject), target(settings, subject)
+    return subject.use(lambda tape: tape.explain(*asked, layers=layers))
 
 
 def heat(explanation: lrp.Explanation) -> np.ndarray:

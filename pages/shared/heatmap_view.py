@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 import streamlit as st
+from PIL import Image
 
 from lrp_core import heatmap
 
@@ -42,6 +43,7 @@ def heatmap_view(
     underlay: np.ndarray | None = None,
     opacity: float = 1.0,
     top: float | None = None,
+    lit: np.ndarray | None = None,
     legend: bool = False,
     width: int | Literal["stretch"] = "stretch",
 ) -> None:
@@ -57,6 +59,7 @@ def heatmap_view(
         underlay: Grey picture (H, W), floats in 0..1 or uint8, that shows through where `opacity` is below 1.
         opacity: 0 shows only the underlay, 1 only the heatmap.
         top: Colour only this percentage of the pixels, those that speak most for the target.
+        lit: Picture (H, W, 3) uint8 to be shown instead of the relevance, see `only_what_counts`; needs `top`.
         legend: Draw the colour bar with -vmax, 0 and +vmax below.
         width: In CSS pixels, or "stretch" to fill the container.
     """
@@ -71,7 +74,7 @@ def heatmap_view(
         data={
             "rows": relevance.shape[0],
             "columns": relevance.shape[1],
-            "rgb": _base64(pixels(relevance, colours, vmax, underlay, opacity, top)),
+            "rgb": _base64(pixels(relevance, colours, vmax, underlay, opacity, top, lit)),
             "values": _base64(relevance.astype("<f4")),
             "alt": alt,
             "tag": tag,
@@ -87,8 +90,11 @@ def pixels(
     underlay: np.ndarray | None = None,
     opacity: float = 1.0,
     top: float | None = None,
+    lit: np.ndarray | None = None,
 ) -> np.ndarray:
     """The picture that `heatmap_view` puts on the screen, (H, W, 3) uint8: for downloads that must look the same."""
+    if lit is not None and top is not None:
+        return only_what_counts(lit, relevance, top)
     rgb = heatmap.to_rgb(relevance, colours, vmax)
     if underlay is None:
         ground = heatmap.to_rgb(np.zeros_like(relevance), colours, vmax)
@@ -96,6 +102,26 @@ def pixels(
         grey = underlay if underlay.dtype == np.uint8 else np.round(255 * np.clip(underlay, 0, 1)).astype(np.uint8)
         ground, rgb = heatmap.overlay(rgb, grey, 0.0), heatmap.overlay(rgb, grey, opacity)
     return rgb if top is None else np.where(heatmap.top_mask(relevance, top)[..., None], rgb, ground)
+
+
+SMOOTHING = 32
+"""Relevance is averaged over blocks of about a thirty-second of the side before the strongest parts are chosen."""
+
+DIM = 0.35
+"""How much light is left to the part of a picture that does not count."""
+
+
+def only_what_counts(picture: np.ndarray, relevance: np.ndarray, percent: float) -> np.ndarray:
+    """A picture (H, W, 3) uint8 in which only the strongest `percent` % keep their colours; the rest is grey and dim.
+
+    Relevance (H, W) is smoothed before the choice (averaged over small blocks, and interpolated between them): single
+    pixels compete by chance, and chosen one by one they would lie over the picture like pepper.
+    """
+    fine = Image.fromarray(relevance.astype(np.float32))
+    smooth = fine.reduce(max(1, max(fine.size) // SMOOTHING)).resize(fine.size, Image.Resampling.BICUBIC)
+    grey = DIM * np.asarray(Image.fromarray(picture).convert("L"), np.float32)
+    chosen = heatmap.top_mask(np.asarray(smooth), percent)[..., None]
+    return np.where(chosen, picture, grey.round().astype(np.uint8)[..., None])
 
 
 def _legend(colours: str, vmax: float) -> dict:

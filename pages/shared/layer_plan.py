@@ -40,7 +40,8 @@ def layer_plan(subject: Subject) -> None:
 
 def table(subject: Subject, settings: Settings) -> dict[str, list[str]]:
     """The columns of the plan: every layer with weights, and the rule that it follows now."""
-    rows = [(step, rule) for step, rule in subject.tape.plan(explaining.composite(settings)) if is_layer(step)]
+    plan = subject.tape.plan(explaining.composite(settings, subject))
+    rows = [(step, rule) for step, rule in plan if is_layer(step)]
     own = dict(settings.layers)
     return {
         "Layer": [step.name for step, _ in rows],

@@ -9,7 +9,7 @@ import streamlit as st
 import lrp_core as lrp
 from lrp_core import heatmap
 from lrp_core.ledger import ABSORBERS, Ledger
-from pages.shared import engine, explaining, session
+from pages.shared import explaining, session
 from pages.shared.explaining import Subject
 from pages.shared.film import Frame, film
 from pages.shared.settings import Settings
@@ -21,26 +21,23 @@ INK = ("#3a4446", "#c6d1d0")  # on a light and on a dark page; Plotly's own grey
 
 def show(subject: Subject, settings: Settings) -> None:
     """A film of the relevance at every layer, and the ledger as a waterfall."""
-    asked = explaining.composite(settings), explaining.target(settings, subject)
-    tape = subject.tape
-    explanation = session.remember(
-        f"{subject.page}.layers",
-        (subject.key, *asked),
-        lambda: engine.compute(lambda: tape.explain(*asked, layers=True)),
-    )
+    dark = st.context.theme.type == "dark"
+    asked = explaining.composite(settings, subject), explaining.target(settings, subject)
+
+    def make() -> tuple[list[Frame], go.Figure]:
+        """Only pictures are kept, for a ledger or an explanation would keep the whole tape with it."""
+        explanation = explaining.answer(settings, subject, layers=True)
+        return frames(explanation, explaining.question(settings, subject)), waterfall(explanation.ledger, dark)
+
+    made, chart = session.remember(f"{subject.page}.layers", (subject.key, *asked, dark), make)
     st.caption(
         "Relevance starts as the score of the class and is handed down, layer by layer, until it reaches the input. "
         "Convolutions are shown as the sum over their channels, dense layers as a block of cells."
     )
-    film(
-        frames(explanation, explaining.question(settings, subject)),
-        key=f"{subject.page}.film.layers",
-        label="Layer",
-        colours=settings.colours,
-    )
+    film(made, key=f"{subject.page}.film.layers", label="Layer", colours=settings.colours)
     st.markdown("**Where the score went**")
     st.plotly_chart(
-        waterfall(explanation.ledger, dark=st.context.theme.type == "dark"),
+        chart,
         key=f"{subject.page}.waterfall",
         config={"displayModeBar": False},
         alt="Waterfall of the score from the output to the input, and what each layer absorbed",

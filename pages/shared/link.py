@@ -9,23 +9,24 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 import streamlit as st
 
 from pages.shared import session
-from pages.shared.settings import OWN_INPUT, PARAMETERS, Offer, from_query, to_query
+from pages.shared.settings import OWN_INPUT, PARAMETERS, Offer, Offers, from_query, to_query
 
 
-def arrive(page: str, offer: Offer) -> bool:
+def arrive(page: str, offers: Offers) -> bool:
     """Take over the settings that the address asks for, once for each new address. Returns whether it did.
 
     An address without settings changes nothing, so coming back through the menu keeps everything. A new address
     replaces all settings but the visitor's own input, which no address can bring back.
     """
-    session.begin(page, offer.defaults)
     asked = {name: value for name, value in st.query_params.to_dict().items() if name in PARAMETERS}
+    offer = offers(asked.get("network", ""))
+    session.begin(page, offer.defaults)
     if not asked or asked == st.session_state.get(f"{page}.address"):
         return False
     present = session.settings(page)
     wanted, unreadable = from_query(asked, offer)
-    if present.sample == OWN_INPUT and "sample" not in asked:
-        wanted = replace(wanted, sample=OWN_INPUT)
+    if present.sample == OWN_INPUT and not {"sample", "crop"} & set(asked):
+        wanted = replace(wanted, sample=OWN_INPUT, crop=present.crop)
     st.session_state[f"{page}.settings"] = wanted
     st.session_state[f"{page}.address"] = asked
     st.session_state[f"{page}.unreadable"] = (wanted, unreadable)

@@ -12,7 +12,7 @@ from lrp_core import heatmap
 from pages.shared import explaining
 from pages.shared.explaining import Subject
 from pages.shared.heatmap_view import pixels
-from pages.shared.result import balance_of, picture
+from pages.shared.result import balance_of, views
 from pages.shared.settings import Settings
 from pages.shared.snippet import snippet
 from pages.shared.wording import signed
@@ -40,22 +40,15 @@ def show(subject: Subject, settings: Settings) -> None:
         _download("Table (CSV)", lambda: table(relevance), f"{name}.csv", "text/csv")
     st.markdown("**The script that remakes this map**")
     st.caption("Run it in the folder of this project. It loads your own input from the NPZ file above.")
-    code = snippet(subject.code, explaining.composite(settings), explaining.target(settings, subject))
+    code = snippet(subject.code, explaining.composite(settings, subject), explaining.target(settings, subject))
     st.code(code, wrap_lines=True)
     _download("Script (PY)", lambda: code, f"{name.replace('-', '_')}.py", "text/x-python")
 
 
 def png(subject: Subject, settings: Settings, relevance: np.ndarray) -> bytes:
-    """The heatmap as it is seen on the page, enlarged to about 560 pixels."""
-    over = settings.view == "overlay"
-    rgb = pixels(
-        relevance,
-        settings.colours,
-        heatmap.scale(relevance).vmax,
-        underlay=picture(subject) if over else None,
-        opacity=settings.opacity / 100 if over else 1.0,
-        top=settings.top if settings.view == "top" else None,
-    )
+    """The heatmap as it is seen on the page, the first one of two, enlarged to about 560 pixels."""
+    view = next(iter(views(subject, settings).values()))
+    rgb = pixels(relevance, settings.colours, heatmap.scale(relevance).vmax, **view)
     return heatmap.png_bytes(rgb, zoom=max(1, 560 // rgb.shape[0]))
 
 

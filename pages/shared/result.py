@@ -23,11 +23,19 @@ from pages.shared.wording import percent
 MOST_UPRIGHT, TOP_CLASSES = 12, 5
 """How many classes stand side by side, all of them; where there are more, how many are shown."""
 
+UNSURE_BELOW = 0.3
+"""Where the likeliest class has less than this probability, the network does not know."""
+
 
 def headline(subject: Subject) -> None:
-    """What the network says."""
+    """What the network says, or that it does not know."""
     best = subject.classes(NO_CLASS)
-    st.subheader(f"The network says {subject.labels[best]} ({percent(subject.probabilities[best])})", anchor=False)
+    name, share = subject.labels[best], subject.probabilities[best]
+    if share >= UNSURE_BELOW:
+        st.subheader(f"The network says {name} ({percent(share)})", anchor=False)
+    else:
+        st.subheader(f"The network is unsure: at best {name} ({percent(share)})", anchor=False)
+        st.caption("The heatmap shows what spoke for its best guess. Do not read much into it.")
 
 
 def probabilities(subject: Subject, settings: Settings) -> None:
@@ -50,7 +58,8 @@ def probabilities(subject: Subject, settings: Settings) -> None:
 def boxes(subject: Subject, settings: Settings) -> list[DeltaGenerator]:
     """Draw the input, and beside it one empty box for each of `views`: boxes that keep their size."""
     asked = explaining.question(settings, subject)
-    titles = [f"**{name}** · {asked}" if not number else f"**{name}**" for number, name in enumerate(views(settings))]
+    names = views(subject, settings)
+    titles = [f"**{name}** · {asked}" if not number else f"**{name}**" for number, name in enumerate(names)]
     first, *others = st.columns(1 + len(titles), wrap=False)
     with first:
         st.markdown("**What the network sees**")
@@ -64,11 +73,15 @@ def boxes(subject: Subject, settings: Settings) -> list[DeltaGenerator]:
     return [place.container() for place in others]
 
 
-def views(settings: Settings) -> dict[str, dict[str, Any]]:
-    """The heatmaps to be shown: their titles, and how `heatmap_view` draws each."""
+def views(subject: Subject, settings: Settings) -> dict[str, dict[str, Any]]:
+    """The heatmaps to be shown: their titles, and how `heatmap_view` draws each.
+
+    Only what counts: of a photo its own strongest parts, of a drawing, which has no colours, those of the heatmap.
+    """
     plain = {"Relevance": {}}
-    over = {"Over the input": {"opacity": settings.opacity / 100}}
-    top = {f"The strongest {settings.top} %": {"top": settings.top}}
+    over = {"Over the input": {"underlay": grey(subject), "opacity": settings.opacity / 100}}
+    lit = {"lit": subject.picture} if subject.picture.ndim == 3 else {}
+    top = {f"The strongest {settings.top} %": {"top": settings.top} | lit}
     return {"heatmap": plain, "overlay": over, "both": plain | over, "top": top}[settings.view]
 
 
@@ -78,7 +91,7 @@ def heatmaps(
     """Fill the boxes."""
     relevance = explaining.heat(explanation)
     asked = explaining.question(settings, subject)
-    for number, (place, view) in enumerate(zip(places, views(settings).values(), strict=True)):
+    for number, (place, view) in enumerate(zip(places, views(subject, settings).values(), strict=True)):
         with place:
             heatmap_view(
                 relevance,
@@ -86,8 +99,7 @@ def heatmaps(
                 alt=heatmap.alt_text(relevance, asked, RULES[settings.rule].label),
                 tag=f"{settings.rule} {settings.epsilon:g} {settings.gamma:g} {asked}",
                 colours=settings.colours,
-                legend=True,
-                underlay=subject.picture if "opacity" in view else None,
+                legend="lit" not in view,
                 **view,
             )
 
@@ -115,6 +127,11 @@ def framed(image: np.ndarray, side: int = 280, grey: int = 200) -> np.ndarray:
     corner = (large.width - 1, large.height - 1)
     ImageDraw.Draw(large).rounded_rectangle((0, 0, *corner), radius=side // 28, outline=(grey, grey, grey), width=1)
     return np.asarray(large)
+
+
+def grey(subject: Subject) -> np.ndarray:
+    """The input without its colours, which would mix with those of a heatmap that lies over it."""
+    return np.asarray(Image.fromarray(picture(subject)).convert("L"))
 
 
 def picture(subject: Subject) -> np.ndarray:

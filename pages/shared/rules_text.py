@@ -17,17 +17,51 @@ class RuleText:
     parameters: tuple[str, ...] = ()
 
 
-RULES = {
-    "recommended": RuleText(
+@dataclass(frozen=True)
+class Recommended(RuleText):
+    """A page's recommended composite: which rules it is made of, and where its sliders start.
+
+    `conv` and `dense`: keys of `LAYER_RULES`. `boxed`: the first layer follows zB, within the bounds of a pixel.
+    """
+
+    conv: str = "gamma"
+    dense: str = "epsilon"
+    boxed: bool = False
+    epsilon: float = 0.001
+    gamma: float = 0.1
+
+
+_GAMMA = r"\sum_k \dfrac{c_{kj} + \gamma c_{kj}^+}{z_k + \gamma\,(p_k + b_k^+)} R_k & \text{convolution}"
+_EPSILON = r"\sum_k \dfrac{c_{kj}}{z_k + \varepsilon\,\mathrm{sgn}\,z_k} R_k & \text{dense}"
+_BOX = (
+    r"\sum_k \dfrac{c_{kj} - W_{kj}^+ l_j - W_{kj}^- h_j}{\sum_{j'} (c_{kj'} - W_{kj'}^+ l_{j'} - W_{kj'}^- h_{j'})} "
+    r"R_k & \text{first layer}"
+)
+
+RECOMMENDED = {
+    "recommended": Recommended(
         "Recommended",
         "Gamma on the convolutions, epsilon on the dense layers: low layers favour what speaks for the class, high "
         "layers silence what is weak or noisy.",
-        r"R_j = \begin{cases}\sum_k \dfrac{c_{kj} + \gamma c_{kj}^+}{z_k + \gamma\,(p_k + b_k^+)} R_k & "
-        r"\text{convolution}\\[4ex] \sum_k \dfrac{c_{kj}}{z_k + \varepsilon\,\mathrm{sgn}\,z_k} R_k & \text{dense}"
-        r"\end{cases}",
+        rf"R_j = \begin{{cases}}{_GAMMA}\\[4ex] {_EPSILON}\end{{cases}}",
         "Montavon 2019",
         ("gamma", "epsilon"),
     ),
+    "recommended-photos": Recommended(
+        "Recommended",
+        "Gamma on the convolutions, epsilon on the dense layers, and zB on the first layer, which knows how dark and "
+        "how light a pixel can be: black counts as much as white.",
+        rf"R_j = \begin{{cases}}{_BOX}\\[4ex] {_GAMMA}\\[4ex] {_EPSILON}\end{{cases}}",
+        "Montavon 2019; zB: Montavon 2017",
+        ("gamma", "epsilon"),
+        boxed=True,
+        epsilon=0.01,
+        gamma=0.2,
+    ),
+}
+"""What each page recommends. This is the one place where a recommendation and its slider positions are chosen."""
+
+RULES: dict[str, RuleText] = RECOMMENDED | {
     "lrp0": RuleText(
         "LRP-0",
         "Every input gets exactly the share that it contributed. Faithful to the sum, but noisy.",
@@ -71,6 +105,12 @@ RULES = {
 }
 """The rules of the explain panel, in the order they are offered."""
 
+
+def offered(recommended: str) -> tuple[str, ...]:
+    """The rules of a page that recommends this key of `RECOMMENDED`: it first, then all but the other pages' own."""
+    return (recommended, *(rule for rule in RULES if rule not in RECOMMENDED))
+
+
 LAYER_RULES = {
     "lrp0": RULES["lrp0"],
     "epsilon": RULES["epsilon"],
@@ -94,6 +134,7 @@ LAYER_RULES = {
 
 LEGEND = (
     r"$c_{kj} = W_{kj} x_j$ is what input $j$ gives to output $k$; $c^+$ and $c^-$ its positive and negative parts; "
-    r"$p_k$, $n_k$ their sums over $j$; $b_k$ the bias; $z_k = p_k + n_k + b_k$; $R_k$ the relevance of the output."
+    r"$p_k$, $n_k$ their sums over $j$; $b_k$ the bias; $z_k = p_k + n_k + b_k$; $R_k$ the relevance of the output; "
+    r"$l_j$, $h_j$ the smallest and the largest value that an input can have."
 )
 """What the letters in the formulas mean, as Markdown."""

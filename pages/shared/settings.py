@@ -5,11 +5,11 @@ what cannot be read falls back to the default and is named, so that the page can
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pages.shared.rules_text import LAYER_RULES, RULES
+from pages.shared.rules_text import LAYER_RULES, RECOMMENDED, RULES, offered
 
 EPSILONS = tuple(float(f"{10 ** (exponent / 8):.2g}") for exponent in range(-48, 9))
 """The epsilon slider, 1e-6 to 10, eight steps a decade, relative to the size of each layer's outputs."""
@@ -21,7 +21,7 @@ GAMMAS = (
 )
 """The gamma slider: 0 to 1 in fine steps, and on to 10 in coarser ones."""
 
-VIEWS = {"heatmap": "Heatmap", "overlay": "Overlay", "both": "Both", "top": "Only the top"}
+VIEWS = {"heatmap": "Heatmap", "overlay": "Overlay", "both": "Both", "top": "Only what counts"}
 COLOURS = {"red-white-blue": "Red and blue", "colour-blind": "Colour-blind safe", "grey": "Grey"}
 OPACITIES = tuple(range(10, 101, 10))
 TOPS = (1, 2, 5, 10, 15, 20, 30, 50)
@@ -33,16 +33,23 @@ OWN_INPUT = ""
 """The name of the sample when the visitor's own input is explained; it never goes into a link."""
 
 
+WHOLE = (50, 50, 100)
+"""The crop in the middle, as large as can be."""
+
+SMALLEST_CROP = 20
+
+
 @dataclass(frozen=True)
 class Settings:
     """Every choice that a link restores. `target` and `rather_than` are class indices or `NO_CLASS`.
 
-    `layers` holds the rules chosen layer by layer, as pairs (layer, key in `LAYER_RULES`).
+    `layers` holds the rules chosen layer by layer, as pairs (layer, key in `LAYER_RULES`). `crop` says which square of
+    a picture the network sees: x, y and size in per cent, see `models.pictures.Crop`.
     """
 
     rule: str = "recommended"
-    epsilon: float = 0.001
-    gamma: float = 0.1
+    epsilon: float = RECOMMENDED["recommended"].epsilon
+    gamma: float = RECOMMENDED["recommended"].gamma
     target: int = NO_CLASS
     rather_than: int = NO_CLASS
     view: str = "heatmap"
@@ -53,6 +60,7 @@ class Settings:
     sample: str = OWN_INPUT
     network: str = ""
     mark: bool = False
+    crop: tuple[int, int, int] = WHOLE
 
     @property
     def parameters(self) -> set[str]:
@@ -63,15 +71,39 @@ class Settings:
         return set(RULES[self.rule].parameters).union(*layers)
 
 
+def starting(recommended: str, **fields: Any) -> Settings:
+    """The settings of a page that recommends this key of `RECOMMENDED`, with its sliders where they start."""
+    chosen = RECOMMENDED[recommended]
+    return Settings(rule=recommended, epsilon=chosen.epsilon, gamma=chosen.gamma, **fields)
+
+
 @dataclass(frozen=True)
 class Offer:
-    """What a page offers to choose from: its number of classes, the names of its samples, networks and layers."""
+    """What a page offers to choose from, with one of its networks.
+
+    labels: one per class. samples, networks: their names. layers: those with weights. crops: a crop can be chosen.
+    """
 
     defaults: Settings
-    classes: int
+    labels: tuple[str, ...]
     samples: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
+    crops: bool = False
+
+    @property
+    def classes(self) -> range:
+        """The class indices."""
+        return range(len(self.labels))
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """Keys of `RULES`, the recommended one first."""
+        return offered(self.defaults.rule)
+
+
+Offers = Callable[[str], Offer]
+"""What a page offers with the network of this name; with its first one, where it knows no such name."""
 
 
 def nearest(values: tuple[float, ...], value: float) -> int:
@@ -80,7 +112,12 @@ def nearest(values: tuple[float, ...], value: float) -> int:
 
 
 def to_query(settings: Settings, offer: Offer) -> dict[str, str]:
-    """The query parameters of a link that restores `settings`; what equals the default is left out."""
+    """The query parameters of a link that restores `settings`; what equals the default is left out.
+
+    The visitor's own input stays here, and so does the crop of it.
+    """
+    if settings.sample == OWN_INPUT:
+        settings = replace(settings, crop=offer.defaults.crop)
     return {
         parameter: field.write(getattr(settings, field.name))
         for parameter, field in _FIELDS.items()
@@ -141,6 +178,21 @@ def _read_layers(text: str, offer: Offer) -> tuple[tuple[str, str], ...]:
     return pairs  # type: ignore[return-value]
 
 
+def _read_crop(text: str, offer: Offer) -> tuple[int, int, int]:
+    crop = tuple(map(int, text.split(",")))
+    if not (offer.crops and is_crop(crop)):
+        raise ValueError(text)
+    return crop
+
+
+def is_crop(crop: Sequence[Any]) -> bool:
+    """Whether these are x, y and size of a crop: whole numbers within their limits."""
+    limits = (0, 100), (0, 100), (SMALLEST_CROP, 100)
+    return len(crop) == 3 and all(
+        type(value) is int and low <= value <= high for value, (low, high) in zip(crop, limits, strict=True)
+    )
+
+
 def _read_switch(text: str, offer: Offer) -> bool:
     if text not in ("0", "1"):
         raise ValueError(text)
@@ -148,11 +200,11 @@ def _read_switch(text: str, offer: Offer) -> bool:
 
 
 _FIELDS = {
-    "rule": _Field("rule", _one_of(lambda offer: RULES)),
+    "rule": _Field("rule", _one_of(lambda offer: offer.rules)),
     "epsilon": _Field("epsilon", _on_scale(EPSILONS), "{:g}".format),
     "gamma": _Field("gamma", _on_scale(GAMMAS), "{:g}".format),
-    "class": _Field("target", _one_of(lambda offer: range(offer.classes), int)),
-    "rather-than": _Field("rather_than", _one_of(lambda offer: range(offer.classes), int)),
+    "class": _Field("target", _one_of(lambda offer: offer.classes, int)),
+    "rather-than": _Field("rather_than", _one_of(lambda offer: offer.classes, int)),
     "view": _Field("view", _one_of(lambda offer: VIEWS)),
     "opacity": _Field("opacity", _one_of(lambda offer: OPACITIES, int)),
     "top": _Field("top", _one_of(lambda offer: TOPS, int)),
@@ -161,6 +213,7 @@ _FIELDS = {
     "sample": _Field("sample", _one_of(lambda offer: offer.samples)),
     "network": _Field("network", _one_of(lambda offer: offer.networks)),
     "mark": _Field("mark", _read_switch, lambda on: str(int(on))),
+    "crop": _Field("crop", _read_crop, lambda crop: ",".join(map(str, crop))),
 }
 PARAMETERS = tuple(_FIELDS)
 """The query parameters that belong to the settings; a page leaves all others alone."""

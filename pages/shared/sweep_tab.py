@@ -1,5 +1,6 @@
 """Sweep: the same heatmap for some twenty values of gamma or epsilon, all computed at once."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -7,7 +8,7 @@ import streamlit as st
 
 import lrp_core as lrp
 from lrp_core import heatmap
-from pages.shared import engine, explaining, session
+from pages.shared import explaining, session
 from pages.shared.explaining import Subject
 from pages.shared.film import Frame, film
 from pages.shared.settings import Settings, nearest
@@ -22,6 +23,10 @@ VALUES = {
 }
 
 
+SLICE_S, PAUSE_S = 0.5, 0.1
+"""How long a sweep computes before it lets other work of its visitor pass, and how soon it goes on."""
+
+
 def show(subject: Subject, settings: Settings) -> None:
     """A film over one parameter of the present rule."""
     parameters = [name for name in VALUES if name in settings.parameters]
@@ -34,13 +39,14 @@ def show(subject: Subject, settings: Settings) -> None:
     name = st.segmented_control("Sweep over", parameters, format_func=str.capitalize, key=key, required=True)
     values = tuple(float(value) for value in VALUES[name])
     start = replace(settings, **{name: values[0]})  # the result does not depend on where the slider stands
-    swept = session.remember(
-        f"{subject.page}.sweep",
-        (subject.key, explaining.composite(start), explaining.target(start, subject), name),
-        lambda: sweep(subject, start, name, values),
-    )
+    asked = subject.key, explaining.composite(start, subject), explaining.target(start, subject), name
+    made: list[Frame] = session.remember(f"{subject.page}.sweep", asked, list)
+    fill(made, subject, settings, name, values)
+    if len(made) < len(values):
+        st.fragment(_go_on, run_every=PAUSE_S)(made, subject, settings, name, values)
+        return
     film(
-        frames(swept, name, values, explaining.question(settings, subject)),
+        made,
         key=f"{subject.page}.film.sweep",
         label=name.capitalize(),
         colours=settings.colours,
@@ -49,33 +55,44 @@ def show(subject: Subject, settings: Settings) -> None:
     st.caption("Every picture has its own scale, so that its shape can be seen; the numbers beside it tell the size.")
 
 
-def sweep(subject: Subject, settings: Settings, name: str, values: Sequence[float]) -> lrp.Explanation:
-    """Explanations for all values of "gamma" or "epsilon", with the values as leading axis."""
-    composite, target, tape = explaining.composite(settings), explaining.target(settings, subject), subject.tape
-    if name == "epsilon" and composite.has("gamma"):
-        # A sweep changes every epsilon, also the one inside the gamma rule, which the slider leaves at zero.
-        each = [explaining.composite(replace(settings, epsilon=value)) for value in values]
-        return engine.compute(lambda: lrp.Explanation.stacked([tape.explain(one, target) for one in each]))
-    return engine.compute(lambda: tape.sweep(composite, target, **{name: list(values)}))
+def _go_on(made: list[Frame], subject: Subject, settings: Settings, name: str, values: Sequence[float]) -> None:
+    """One more slice of a long sweep. Between two of them every other wish is served, and leaving the tab ends it."""
+    fill(made, subject, settings, name, values)
+    st.progress(len(made) / len(values), text=f"{len(made)} of {len(values)} pictures. You may go on meanwhile.")
+    if len(made) == len(values):
+        st.rerun()
 
 
-def frames(swept: lrp.Explanation, name: str, values: Sequence[float], asked: str) -> list[Frame]:
-    """One frame for each value of the parameter."""
-    made = []
-    for at, value in enumerate(values):
-        relevance = heatmap.channel_sum(swept.relevance[at, 0])
-        vmax = heatmap.scale(relevance).vmax
-        gains, losses = relevance[relevance > 0].sum(), relevance[relevance < 0].sum()
-        made.append(
-            Frame(
-                relevance,
-                vmax,
-                name=f"{value:g}",
-                title=f"{name.capitalize()} {value:g}",
-                note=f"For {asked}: {signed(gains)}\nAgainst it: {signed(losses)}\n"
-                f"On the input: {plain(gains + losses)} of {plain(float(swept.ledger.total.start[at, 0]))}\n"
-                f"The strongest colour stands for {vmax:.2g}",
-                alt=heatmap.alt_text(relevance, asked, f"{name} {value:g}"),
-            )
-        )
-    return made
+def fill(
+    made: list[Frame],
+    subject: Subject,
+    settings: Settings,
+    name: str,
+    values: Sequence[float],
+    seconds: float = SLICE_S,
+) -> None:
+    """Add the frames that `made` still lacks, one for each value of "gamma" or "epsilon", until time is up."""
+    end = time.monotonic() + seconds
+    for value in values[len(made) :]:
+        at = replace(settings, **{name: value})
+        made.append(frame(explaining.answer(at, subject), name, value, explaining.question(at, subject)))
+        if time.monotonic() > end:
+            return
+
+
+def frame(explanation: lrp.Explanation, name: str, value: float, asked: str) -> Frame:
+    """The picture for one value of the parameter."""
+    relevance = explaining.heat(explanation)
+    vmax = heatmap.scale(relevance).vmax
+    gains, losses = relevance[relevance > 0].sum(), relevance[relevance < 0].sum()
+    start = float(explanation.ledger.total.start.numpy()[0])
+    return Frame(
+        relevance,
+        vmax,
+        name=f"{value:g}",
+        title=f"{name.capitalize()} {value:g}",
+        note=f"For {asked}: {signed(gains)}\nAgainst it: {signed(losses)}\n"
+        f"On the input: {plain(gains + losses)} of {plain(start)}\n"
+        f"The strongest colour stands for {vmax:.2g}",
+        alt=heatmap.alt_text(relevance, asked, f"{name} {value:g}"),
+    )

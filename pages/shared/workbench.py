@@ -21,7 +21,7 @@ from pages.shared import (
 from pages.shared.explain_panel import FRAGMENT, ExplainPanel
 from pages.shared.explaining import Subject
 from pages.shared.layer_plan import layer_plan
-from pages.shared.settings import Offer, Settings
+from pages.shared.settings import Offers, Settings
 
 TABS = {
     "How to read this": reading_tab.show,
@@ -36,16 +36,17 @@ Input = Callable[[], Subject | str]
 
 
 @st.fragment(key=FRAGMENT)
-def workbench(page: str, offer: Offer, labels: Sequence[str], draw_input: Input) -> None:
+def workbench(page: str, offers: Offers, draw_input: Input) -> None:
     """Draw everything between the title and the closing words.
 
     Two fragments, because runs of one fragment wait for each other while runs of the whole page cut each other short.
     This one answers every choice. The one within redraws only the heatmap, for as long as a slider moves; when it is
     let go, this one follows.
     """
+    offer = offers(session.settings(page).network)
     link.note(page)
     left, middle, right = st.columns((7, 12, 7), gap="medium")
-    panel = ExplainPanel(page, offer, labels)
+    panel = ExplainPanel(page, offer)
     with left:
         try:
             subject = draw_input()

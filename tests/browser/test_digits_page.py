@@ -150,7 +150,7 @@ def test_a_link_restores_everything(digits, draw):
     shows(page, "gamma", "0.1", "0.4", "8 rather than 3")
     separate_strokes(page, 1)
     says(page, "9")
-    for label, value in (("Rule", "Gamma"), ("Show", "Only the top"), ("Colours", "Grey")):
+    for label, value in (("Rule", "Gamma"), ("Show", "Only what counts"), ("Colours", "Grey")):
         expect(page.get_by_role("combobox", name=label)).to_have_value(value)
     expect(page.get_by_role("slider", name="Gamma")).to_have_attribute("aria-valuetext", "0.4")
     expect(page.get_by_role("slider", name="Epsilon")).to_be_disabled()

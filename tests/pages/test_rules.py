@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given
+from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
 import lrp_core as lrp
 from pages.shared import explaining
 from pages.shared.explaining import MAKE_RULE
-from pages.shared.rules_text import LAYER_RULES, RULES
+from pages.shared.rules_text import LAYER_RULES, RECOMMENDED, RULES
 from pages.shared.settings import EPSILONS, GAMMAS, Settings
 from pages.shared.snippet import composite_code, snippet, target_code
 
@@ -31,33 +32,53 @@ def test_every_rule_is_told_in_words_and_formula(text):
     assert text.formula.count("{") == text.formula.count("}") and "R_j" in text.formula
 
 
-def test_every_rule_on_offer_exists():
+def test_every_rule_on_offer_exists(subject):
     assert set(MAKE_RULE) == set(LAYER_RULES)
     for rule in RULES:
-        assert isinstance(explaining.composite(Settings(rule=rule)), lrp.Composite)
+        assert isinstance(explaining.composite(Settings(rule=rule), subject), lrp.Composite)
 
 
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("parameter", ["epsilon", "gamma"])
-def test_a_slider_is_offered_where_it_changes_something(rule, parameter):
+def test_a_slider_is_offered_where_it_changes_something(subject, rule, parameter):
     settings = Settings(rule=rule)
     moved = replace(settings, **{parameter: 0.56})
-    assert (explaining.composite(settings) != explaining.composite(moved)) == (parameter in RULES[rule].parameters)
+    assert (explaining.composite(settings, subject) != explaining.composite(moved, subject)) == (
+        parameter in RULES[rule].parameters
+    )
 
 
-def test_the_recommended_rules():
-    composite = explaining.composite(Settings(rule="recommended", epsilon=0.1, gamma=0.5))
-    assert composite.by_kind == {"conv": lrp.Gamma(0.5)} and composite.default == lrp.Epsilon(0.1, relative=True)
+def test_the_recommended_rules(subject):
+    composite = explaining.composite(Settings(rule="recommended", epsilon=0.1, gamma=0.5), subject)
+    assert composite == lrp.Composite(lrp.Epsilon(0.1, relative=True), by_kind={"conv": lrp.Gamma(0.5)})
 
 
-def test_a_rule_for_one_layer_wins():
-    composite = explaining.composite(Settings(rule="zplus", layers=(("conv1", "gamma"),), gamma=0.5))
+def test_the_recommended_rules_for_photos(subject):
+    """What is told about them is what they are: gamma, epsilon, and zB first, unless the visitor wants another rule."""
+    photo = replace(subject, bounds=((-2.0,), (2.5,)))
+    settings = Settings(rule=photo.recommended, epsilon=0.1, gamma=0.5)
+    composite = explaining.composite(settings, photo)
+    assert composite == lrp.Composite(
+        lrp.Epsilon(0.1, relative=True), by_kind={"conv": lrp.Gamma(0.5)}, first=lrp.ZBox(-2.0, 2.5)
+    )
+    assert RECOMMENDED[photo.recommended].boxed and "zB" in RULES[photo.recommended].words
+    assert subject.recommended == "recommended" and "zB" not in RULES["recommended"].words
+    dense = explaining.composite(replace(settings, layers=(("3", "zplus"),)), photo)
+    assert dense == replace(composite, by_name={"3": lrp.ZPlus()})
+    first = explaining.composite(replace(settings, layers=(("0", "flat"),)), photo)
+    assert first == replace(composite, by_name={"0": lrp.Flat()}, first=None)
+
+
+def test_a_rule_for_one_layer_wins(subject):
+    composite = explaining.composite(Settings(rule="zplus", layers=(("conv1", "gamma"),), gamma=0.5), subject)
     assert composite.by_name == {"conv1": lrp.Gamma(0.5)} and composite.default == lrp.ZPlus()
 
 
+@settings_of_hypothesis(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(SETTINGS)
-def test_the_composite_in_the_script_is_the_one_on_the_page(settings):
-    composite = explaining.composite(settings)
+def test_the_composite_in_the_script_is_the_one_on_the_page(subject, settings):
+    subject = replace(subject, bounds=((-2.1, -2.0), (2.5, 2.6)))
+    composite = explaining.composite(settings, subject)
     assert eval(composite_code(composite), {"lrp": lrp}) == composite
 
 
@@ -83,7 +104,7 @@ def test_any_target_can_be_written_down(target):
 def test_the_script_remakes_the_map(subject, rule):
     settings = Settings(rule=rule, target=2, rather_than=1)
     shown = explaining.explain(settings, subject)
-    script = snippet(subject.code, explaining.composite(settings), explaining.target(settings, subject))
+    script = snippet(subject.code, explaining.composite(settings, subject), explaining.target(settings, subject))
     made = {"MODEL": subject.model, "X": subject.x}
     exec(script, made)
     assert torch.equal(made["relevance"], shown.relevance) and shown.relevance.any()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pages.shared.rules_text import LAYER_RULES, RULES
+from pages.shared.rules_text import LAYER_RULES, RECOMMENDED, RULES
 from pages.shared.settings import (
     COLOURS,
     EPSILONS,
@@ -15,26 +15,30 @@ from pages.shared.settings import (
     OPACITIES,
     OWN_INPUT,
     PARAMETERS,
+    SMALLEST_CROP,
     TOPS,
     VIEWS,
+    WHOLE,
     Offer,
     Settings,
     from_query,
     nearest,
+    starting,
     to_query,
 )
 
 OFFER = Offer(
     defaults=Settings(sample="three", network="honest"),
-    classes=10,
+    labels=tuple("0123456789"),
     samples=("three", "eight", "4/9"),
     networks=("honest", "twin"),
     layers=("conv1", "features.0", "dense"),
+    crops=True,
 )
-CLASSES = st.integers(NO_CLASS, OFFER.classes - 1)
+CLASSES = st.integers(NO_CLASS, len(OFFER.labels) - 1)
 CHOSEN = st.builds(
     Settings,
-    rule=st.sampled_from(list(RULES)),
+    rule=st.sampled_from(OFFER.rules),
     epsilon=st.sampled_from(EPSILONS),
     gamma=st.sampled_from(GAMMAS),
     target=CLASSES,
@@ -49,6 +53,7 @@ CHOSEN = st.builds(
     sample=st.sampled_from(OFFER.samples),
     network=st.sampled_from(OFFER.networks),
     mark=st.booleans(),
+    crop=st.tuples(st.integers(0, 100), st.integers(0, 100), st.integers(SMALLEST_CROP, 100)),
 )
 
 
@@ -63,6 +68,28 @@ def test_defaults_make_an_empty_link():
 
 def test_a_link_never_carries_an_own_input():
     assert "sample" not in to_query(replace(OFFER.defaults, sample=OWN_INPUT), OFFER)
+
+
+def test_the_crop_of_an_own_picture_stays_here_too():
+    own = replace(OFFER.defaults, sample=OWN_INPUT, crop=(10, 20, 50))
+    assert to_query(own, OFFER) == {}
+    assert to_query(replace(own, sample="eight"), OFFER) == {"sample": "eight", "crop": "10,20,50"}
+
+
+def test_a_page_without_crops_takes_none_from_a_link():
+    offer = replace(OFFER, crops=False)
+    assert from_query({"crop": "10,20,50"}, offer) == (offer.defaults, ["crop"])
+    assert offer.defaults.crop == WHOLE
+
+
+def test_a_page_offers_its_own_recommendation_only():
+    photos = replace(OFFER, defaults=starting("recommended-photos"))
+    assert photos.rules[0] == "recommended-photos" and "recommended" not in photos.rules
+    assert set(photos.rules[1:]) == set(OFFER.rules[1:]) == set(RULES) - set(RECOMMENDED)
+    assert from_query({"rule": "recommended"}, photos)[1] == ["rule"]
+    text = RECOMMENDED["recommended-photos"]
+    assert (photos.defaults.epsilon, photos.defaults.gamma) == (text.epsilon, text.gamma)
+    assert text.epsilon in EPSILONS and text.gamma in GAMMAS
 
 
 @given(st.dictionaries(st.sampled_from(PARAMETERS), st.text()))
@@ -90,6 +117,7 @@ def test_any_link_is_read_without_an_error(query):
         ("top", "-5"),
         ("colours", "jet"),
         ("mark", "yes"),
+        *(("crop", text) for text in ("50,50", "50,50,19", "50,101,50", "-1,0,50", "a,b,c", "50,50,50,50", "1.5,0,50")),
         *(("layers", text) for text in ("conv1", "conv1:magic", "conv9:zplus", "conv1:zplus,conv1:lrp0", ":", ",")),
     ],
 )

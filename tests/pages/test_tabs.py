@@ -4,7 +4,6 @@ import io
 
 import numpy as np
 import pytest
-import torch
 
 import lrp_core as lrp
 from lrp_core import heatmap
@@ -42,13 +41,22 @@ def test_a_sweep_is_what_the_slider_would_show(subject, rule, name):
     settings = Settings(rule=rule, epsilon=0.1, gamma=0.5)
     if name not in settings.parameters:
         return
-    values = (0.01, 0.56, 1.0)
-    swept = sweep_tab.sweep(subject, settings, name, values)
-    for at, value in enumerate(values):
+    values, frames = (0.01, 0.56, 1.0), []
+    sweep_tab.fill(frames, subject, settings, name, values, seconds=60)
+    for frame, value in zip(frames, values, strict=True):
         alone = explaining.explain(Settings(**{"rule": rule, "epsilon": 0.1, "gamma": 0.5, name: value}), subject)
-        assert torch.allclose(swept.relevance[at], alone.relevance, atol=1e-6)
-    frames = sweep_tab.frames(swept, name, values, "a")
+        assert frame.relevance == pytest.approx(explaining.heat(alone), abs=1e-6)
     assert [frame.name for frame in frames] == ["0.01", "0.56", "1"]
+    assert len({frame.relevance.tobytes() for frame in frames}) == 3
+
+
+def test_a_long_sweep_goes_on_where_it_stopped(subject):
+    """However short the time is, each slice makes one picture more."""
+    frames = []
+    for done in (1, 2, 3, 3):
+        sweep_tab.fill(frames, subject, Settings(), "gamma", (0.0, 0.5, 1.0), seconds=0)
+        assert len(frames) == done
+    assert [frame.name for frame in frames] == ["0", "0.5", "1"]
 
 
 def test_a_layer_becomes_a_picture_without_losing_relevance():
