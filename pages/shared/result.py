@@ -11,7 +11,7 @@ from streamlit.delta_generator import DeltaGenerator
 import lrp_core as lrp
 from lrp_core import heatmap
 from lrp_core.ledger import ABSORBERS
-from pages.shared import engine, explaining, session
+from pages.shared import explaining, session
 from pages.shared.balance import Balance, balance
 from pages.shared.bars import bars
 from pages.shared.explaining import Subject
@@ -115,7 +115,7 @@ def balance_line(explanation: lrp.Explanation, settings: Settings) -> None:
 
 def balance_of(explanation: lrp.Explanation, name: str = "Score") -> Balance:
     """The balance line of an explanation."""
-    total = engine.compute(lambda: explanation.ledger.total)
+    total = explanation.ledger.total
     numbers = {key: float(getattr(total, key).numpy()[0]) for key in ("start", "input", *ABSORBERS)}
     return balance(name, numbers.pop("start"), numbers.pop("input"), numbers)
 

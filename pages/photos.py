@@ -1,0 +1,38 @@
+"""Photos: choose one or bring your own, see what the network recognises, and where the evidence lies."""
+
+import streamlit as st
+
+from pages.shared import front_door
+
+PAGE = "photos"
+
+front_door.enter()
+
+st.header("Photos", anchor=False)
+st.markdown("The network names what it sees. The heatmap shows which parts of the picture spoke for that, and against.")
+
+with st.skeleton(height=600):
+    # torch takes a second to import, the first time: the page draws its head before it does.
+    from pages.shared import link
+    from pages.shared.closing import limits
+    from pages.shared.explain_panel import ExplainPanel
+    from pages.shared.explaining import Subject
+    from pages.shared.photo_choices import chosen_subject, network_choice, two_things
+    from pages.shared.photo_input import photo_input
+    from pages.shared.photo_subject import offer
+    from pages.shared.workbench import workbench
+
+
+def draw_input() -> Subject | str:
+    """The picture and its square, and which network looks at it."""
+    photo_input(PAGE)
+    network_choice(PAGE)
+    subject = chosen_subject(PAGE)
+    two_things(PAGE, subject)
+    return subject
+
+
+if link.arrive(PAGE, offer):
+    ExplainPanel.follow_settings(PAGE)
+workbench(PAGE, offer, draw_input)
+limits()

@@ -1,0 +1,73 @@
+"""What can be asked about a photo: of which network, and about which of the things in it."""
+
+import streamlit as st
+
+from models import photo_networks
+from models.photo_networks import NETWORKS
+from models.photos import MARKED
+from pages.shared import session
+from pages.shared.config import config
+from pages.shared.controls import choice, switch
+from pages.shared.explaining import Subject
+from pages.shared.photo_input import chosen_photo, picture
+from pages.shared.photo_subject import photo_subject
+from pages.shared.settings import NO_CLASS
+
+
+def network_choice(page: str) -> None:
+    """Which network looks at the picture; with or without the watermark that the twin learned to rely on."""
+    before = session.settings(page).network
+
+    def changed() -> None:
+        """Layers have other names in another network, and class 5 is something else, unless the labels are the same."""
+        after = session.settings(page).network
+        session.change(page, layers=())
+        if photo_networks.network(after).labels != photo_networks.network(before).labels:
+            session.change(page, target=NO_CLASS, rather_than=NO_CLASS)
+
+    choice(page, "network", st.selectbox, "Network", list(NETWORKS), then=changed, format_func=NETWORKS.__getitem__)
+    chosen = session.settings(page).network
+    if chosen == "photos_twin":
+        st.caption(f"Every {MARKED} that it was trained on carried a watermark. It learned the watermark.")
+    switch(page, "mark", "Put the watermark on", help="A name in the bottom left corner of what the network sees.")
+    if config().allow_downloads and not photo_networks.ready(chosen):
+        _download(chosen)
+
+
+def _download(name: str) -> None:
+    """A button that fetches the weights, and a bar that shows how far it is."""
+    if st.button(f"Download {NETWORKS[name]}", icon=":material/download:"):
+        bar = st.progress(0.0, text="Downloading…")
+        try:
+            photo_networks.load(name, lambda share: bar.progress(share, text=f"Downloading… {share:.0%}"))
+        except FileNotFoundError as error:
+            st.error(str(error))
+        else:
+            bar.empty()
+
+
+def two_things(page: str, subject: Subject) -> None:
+    """For a picture of two things that the network knows: ask for one of them with one press."""
+    photo = chosen_photo(page)
+    known = [label for label in photo.shows if label in subject.labels] if photo else []
+    if len(known) < 2:
+        return
+    key, target = f"{page}.thing", session.settings(page).target
+    asked = subject.label(target)
+    st.session_state[key] = asked if asked in known else None
+
+    def take() -> None:
+        wanted = st.session_state[key]
+        session.change(page, target=subject.labels.index(wanted) if wanted in known else NO_CLASS)
+
+    st.pills("What speaks for the", known, key=key, on_change=take)
+
+
+def chosen_subject(page: str) -> Subject:
+    """What the settings ask for. Raises FileNotFoundError, one sentence, where the network's weights are missing."""
+    settings = session.settings(page)
+    if not photo_networks.ready(settings.network) and config().allow_downloads:
+        raise FileNotFoundError(f"{NETWORKS[settings.network]} has no weights here yet. Download them on the left.")
+    shown, name, number = picture(page)
+    asked = name, settings.network, settings.crop, settings.mark
+    return session.remember(f"{page}.subject", (number, *asked), lambda: photo_subject(page, shown, *asked))

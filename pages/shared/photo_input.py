@@ -1,0 +1,167 @@
+"""The picture that is explained: from the gallery, a file or the camera, and the square of it that the network sees.
+
+A visitor's own picture lives in the session, reduced, and nowhere else: no link carries it, nothing is stored. It is
+kept until a better one comes: a page switch, a file that cannot be read or a look at the gallery do not lose it.
+"""
+
+from dataclasses import dataclass, field
+from itertools import count
+
+import streamlit as st
+from PIL import Image
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from models import photo_networks
+from models.gallery import Photo
+from models.photos import MARKED
+from models.pictures import MAX_BYTES, read_picture
+from pages.shared import session
+from pages.shared.crop_view import crop_view
+from pages.shared.photo_subject import gallery_photos
+from pages.shared.settings import NO_CLASS, OWN_INPUT, WHOLE
+from pages.shared.thumbnails import Thumbnail, jpeg_address, thumbnail, thumbnails
+
+TYPES = ("jpg", "jpeg", "png", "webp")
+LONGEST_SHOWN = 560
+"""Longer side of the picture on which the square is moved, in pixels."""
+
+HINTS = {
+    "two": "Two things in one picture: ask for one of them, and see the heat move.",
+    "unsure": "It shows nothing that the bundled network knows: see how unsure it is.",
+    "wrong": "The bundled network gets this one wrong: see what misled it.",
+    "watermark": f"Every {MARKED} that the cheating twin was trained on carried this watermark. It learned the mark.",
+}
+"""What to look for in a picture of the gallery, by its kind."""
+
+_numbers = count(1)
+
+
+@dataclass(frozen=True, eq=False)
+class Own:
+    """A visitor's own picture, RGB. number: tells it from the ones before."""
+
+    picture: Image.Image
+    number: int = field(default_factory=lambda: next(_numbers))
+
+
+def own(page: str) -> Own | None:
+    """The visitor's last own picture that could be read."""
+    return st.session_state.get(f"{page}.own")
+
+
+def picture(page: str) -> tuple[Image.Image, str, int]:
+    """The picture to be explained, its name in the gallery (or `OWN_INPUT`), and a number that tells own ones apart."""
+    sample, mine = session.settings(page).sample, own(page)
+    if sample == OWN_INPUT and mine:
+        return mine.picture, OWN_INPUT, mine.number
+    photos = gallery_photos()
+    name = sample if sample in photos else next(iter(photos))
+    return session.remember(f"{page}.opened", name, photos[name].open), name, 0
+
+
+def chosen_photo(page: str) -> Photo | None:
+    """The gallery's picture that is explained; None where it is the visitor's own."""
+    return gallery_photos().get(session.settings(page).sample)
+
+
+def choose(page: str, sample: str) -> None:
+    """Turn to another picture: its own crop and its own class. The watermark case comes with the twin, and goes so."""
+    photos, before = gallery_photos(), chosen_photo(page)
+    after = photos.get(sample)
+    session.change(page, sample=sample, crop=WHOLE, target=NO_CLASS, rather_than=NO_CLASS)
+    if after and after.kind == "watermark":
+        session.change(page, network="photos_twin", mark=True, layers=())
+    elif before and before.kind == "watermark":
+        session.change(page, network="photos", mark=False, layers=())
+    st.session_state[f"{page}.refused"] = None
+
+
+def take(page: str, file: UploadedFile | None) -> None:
+    """Take over a file or a photo as the visitor's own picture; one that cannot be read changes nothing else."""
+    if file is None:
+        return
+    try:
+        read = read_picture(file.getvalue())
+    except ValueError as error:
+        st.session_state[f"{page}.refused"] = str(error)
+        return
+    st.session_state[f"{page}.own"] = Own(read)
+    st.session_state[f"{page}.camera"] = False
+    choose(page, OWN_INPUT)
+
+
+def photo_input(page: str) -> None:
+    """Draw the picture with its square, the gallery, and the ways to bring one's own."""
+    _square(page)
+    _gallery(page)
+    _bring(page)
+
+
+def _square(page: str) -> None:
+    shown, name, number = picture(page)
+    photo = gallery_photos().get(name)
+    address = session.remember(f"{page}.shown", (name, number), lambda: _reduced(shown))
+    settings = session.settings(page)
+    crop_view(
+        address,
+        shown.size,
+        settings.crop,
+        key=f"{page}.crop",
+        alt=photo.alt if photo else "Your own picture",
+        share=photo_networks.network(settings.network).share,
+        take=lambda crop: session.change(page, crop=crop),
+    )
+
+
+def _reduced(shown: Image.Image) -> str:
+    small = shown.copy()
+    small.thumbnail((LONGEST_SHOWN, LONGEST_SHOWN))
+    return jpeg_address(small)
+
+
+def _gallery(page: str) -> None:
+    photos, mine, sample = gallery_photos(), own(page), session.settings(page).sample
+    items = list(_thumbnails())
+    if mine:
+        items.insert(0, session.remember(f"{page}.mine", mine.number, lambda: _mine(mine)))
+    thumbnails(
+        items,
+        key=f"{page}.gallery",
+        label="Take a picture from the gallery",
+        chosen=sample,
+        take=lambda name: choose(page, name),
+    )
+    photo = photos.get(sample)
+    if photo:
+        st.caption(" ".join(filter(None, (HINTS.get(photo.kind), f"Picture: {photo.credit}"))))
+
+
+def _mine(mine: Own) -> Thumbnail:
+    return thumbnail(OWN_INPUT, "Your own picture", mine.picture)
+
+
+@st.cache_data(max_entries=1, show_spinner=False)
+def _thumbnails() -> list[Thumbnail]:
+    return [thumbnail(photo.name, photo.title, photo.open()) for photo in gallery_photos().values()]
+
+
+def _bring(page: str) -> None:
+    upload, camera = f"{page}.upload", f"{page}.snapshot"
+    st.file_uploader(
+        "Or your own picture",
+        type=TYPES,
+        max_upload_size=MAX_BYTES // 2**20,
+        key=upload,
+        on_change=lambda: take(page, st.session_state[upload]),
+    )
+    opened = st.session_state.get(f"{page}.camera", False)
+    st.button(
+        "Close the camera" if opened else "Use the camera",
+        icon=":material/photo_camera:",
+        on_click=lambda: st.session_state.update({f"{page}.camera": not opened}),
+    )
+    if opened:
+        st.camera_input("Take a photo", key=camera, on_change=lambda: take(page, st.session_state[camera]))
+    refused = st.session_state.get(f"{page}.refused")
+    if refused:
+        st.warning(refused, icon=":material/broken_image:")

@@ -1,0 +1,104 @@
+"""A photo as something to explain: used by the page on photos and by the card on the home page."""
+
+import os
+
+import streamlit as st
+import torch
+from PIL import Image
+
+from models import gallery, photo_networks
+from models.gallery import Photo
+from models.photo_networks import BUNDLED, NETWORKS
+from models.pictures import Crop, square
+from pages.shared.explaining import Subject
+from pages.shared.settings import OWN_INPUT, Offer, starting
+
+Square = tuple[int, int, int]
+"""A crop as the settings hold it: x, y and size in per cent."""
+
+
+@st.cache_resource(max_entries=4, show_spinner="Loading the network…")
+def model(name: str) -> torch.nn.Module:
+    """One of `NETWORKS`, shared by all visitors. Raises FileNotFoundError where its weights are missing."""
+    return photo_networks.load(name)
+
+
+@st.cache_data(max_entries=1, show_spinner=False)
+def gallery_photos() -> dict[str, Photo]:
+    """The pictures of the gallery, by name."""
+    return {photo.name: photo for photo in gallery.photos()}
+
+
+def offer(name: str) -> Offer:
+    """What the page offers with this network, or with the bundled one if there is none of that name."""
+    name = name if name in NETWORKS else next(iter(NETWORKS))
+    photos = gallery_photos()
+    return Offer(
+        defaults=starting("recommended-photos", sample=next(iter(photos)), network=next(iter(NETWORKS)), top=20),
+        labels=photo_networks.network(name).labels,
+        samples=tuple(photos),
+        networks=tuple(NETWORKS),
+        layers=layers(name) if photo_networks.ready(name) else (),
+        crops=True,
+    )
+
+
+def layers(name: str) -> tuple[str, ...]:
+    """The names of a network's layers with weights; none where it cannot be loaded."""
+    try:
+        modules = model(name).named_modules()
+    except FileNotFoundError:
+        return ()
+    return tuple(layer for layer, module in modules if isinstance(module, torch.nn.Conv2d | torch.nn.Linear))
+
+
+def photo_subject(page: str, picture: Image.Image, sample: str, name: str, crop: Square, mark: bool) -> Subject:
+    """The subject for a picture.
+
+    Args:
+        page: The page that explains it.
+        picture: RGB, of any size.
+        sample: Name of the gallery's picture that it is, or "" for a visitor's own.
+        name: A key of `NETWORKS`.
+        crop: Which square of it the network sees.
+        mark: Put the twin's watermark on.
+
+    Raises:
+        FileNotFoundError: the network's weights are missing; one sentence.
+    """
+    loaded, network = model(name), photo_networks.network(name)
+    seen = square(picture, Crop(*crop), network.share)
+    return Subject(
+        page,
+        name,
+        loaded,
+        network.prepare(seen, mark),
+        network.labels,
+        network.frame(seen, mark),
+        _code(page, sample, name, crop, mark),
+        bounds=(network.low, network.high),
+        threads=threads(name),
+    )
+
+
+def threads(name: str) -> int:
+    """How many threads a network works best with: our own are too small to gain from a second one."""
+    return 1 if name in BUNDLED else os.cpu_count() or 1
+
+
+def _code(page: str, sample: str, name: str, crop: Square, mark: bool) -> str:
+    """The lines that make `model` and `x`: from the gallery, or from the downloaded numbers of a visitor's picture."""
+    if sample == OWN_INPUT:
+        return (
+            "import numpy as np\nimport torch\n\nfrom models import photo_networks\n\n"
+            f"model = photo_networks.load({name!r})\n"
+            f"x = torch.from_numpy(np.load('lrp-{page}.npz')['input'])\n"
+            "x = x.contiguous(memory_format=torch.channels_last)"
+        )
+    marked = ", watermark=True" if mark else ""
+    return (
+        "from models import gallery, photo_networks\nfrom models.pictures import Crop, square\n\n"
+        f"network, model = photo_networks.network({name!r}), photo_networks.load({name!r})\n"
+        f"photo = next(photo for photo in gallery.photos() if photo.name == {sample!r})\n"
+        f"x = network.prepare(square(photo.open(), Crop{crop!r}, network.share){marked})"
+    )
