@@ -1,0 +1,120 @@
+"""The networks that the page on photos offers: our own, and torchvision's with ImageNet weights.
+
+Importing this module needs neither torchvision nor weights; asking for one of torchvision's networks imports it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from models import checkpoints as files
+from models import photos, torchvision_nets
+from models.checkpoints import Checkpoint, Progress
+from models.torchvision_nets import CHECKPOINTS
+
+BUNDLED = {"photos": f"Bundled VGG ({len(photos.LABELS)} classes)", "photos_twin": "Cheating twin"}
+NETWORKS = BUNDLED | {name: f"{title} (ImageNet)" for name, title in torchvision_nets.TITLES.items()}
+"""Every name that `network` and `load` know, and what it is called on the page. Those that need no download first."""
+
+
+@dataclass(frozen=True)
+class PhotoNetwork:
+    """What a network expects of a picture and what its outputs mean.
+
+    side: of the square that it sees, in pixels. share: the part of a picture's shorter side that its usual crop
+    covers. low, high: a black and a white pixel as the network gets them, per channel: the bounds of the zB rule.
+    filter: by which pictures are brought to that size.
+    """
+
+    name: str
+    title: str
+    labels: tuple[str, ...]
+    side: int
+    share: float
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    filter: Image.Resampling
+
+    def frame(self, square: Image.Image, watermark: bool = False) -> np.ndarray:
+        """What the network sees of a square picture (RGB), as pixels (side, side, 3) uint8."""
+        if self.name in BUNDLED:
+            return photos.frame(square, watermark)
+        pixels = np.asarray(square.convert("RGB").resize((self.side, self.side), self.filter))
+        return _add_watermark(pixels) if watermark else pixels
+
+    def prepare(self, square: Image.Image, watermark: bool = False) -> Tensor:
+        """The input for a square picture (RGB): (1, 3, side, side) float32 in channels-last memory."""
+        pixels = torch.from_numpy(self.frame(square, watermark)[None].copy()).permute(0, 3, 1, 2).float().div_(255)
+        low, high = (torch.tensor(bound)[:, None, None] for bound in (self.low, self.high))
+        return pixels.mul_(high - low).add_(low)
+
+
+@cache
+def network(name: str) -> PhotoNetwork:
+    """What the network `name` expects and means. Raises ValueError for a name that is not in `NETWORKS`."""
+    _check_name(name)
+    title = NETWORKS[name]
+    if name in BUNDLED:
+        return PhotoNetwork(
+            name, title, photos.LABELS, photos.SIDE, 1.0, photos.LOW, photos.HIGH, Image.Resampling.BICUBIC
+        )
+    weights = torchvision_nets.weights(name)
+    usual = weights.transforms()
+    (side,), (shorter,) = usual.crop_size, usual.resize_size
+    return PhotoNetwork(
+        name,
+        title,
+        tuple(weights.meta["categories"]),
+        side,
+        side / shorter,
+        tuple((0 - mean) / std for mean, std in zip(usual.mean, usual.std, strict=True)),
+        tuple((1 - mean) / std for mean, std in zip(usual.mean, usual.std, strict=True)),
+        Image.Resampling[usual.interpolation.name],
+    )
+
+
+def load(name: str, progress: Progress | None = None, checkpoints: Mapping[str, Checkpoint] = CHECKPOINTS) -> nn.Module:
+    """The network: float32, eval mode, no gradients, without batch norms, convolutions in channels-last memory.
+
+    progress: called in the caller's thread with 0 to 1 while weights are downloaded.
+    Raises ValueError for an unknown name, FileNotFoundError (one sentence, for visitors) where there are no weights.
+    """
+    _check_name(name)
+    if name in BUNDLED:
+        return photos.load(name).to(memory_format=torch.channels_last)
+    return torchvision_nets.load(name, progress, checkpoints=checkpoints)
+
+
+def ready(name: str, checkpoints: Mapping[str, Checkpoint] = CHECKPOINTS) -> bool:
+    """Whether the network's weights are on disk. Raises ValueError for an unknown name."""
+    _check_name(name)
+    if name in BUNDLED:
+        return (photos.ASSETS / f"{name}.safetensors").is_file()
+    return files.find(checkpoints[name]) is not None
+
+
+def _check_name(name: str) -> None:
+    if name not in NETWORKS:
+        raise ValueError(f"There is no photo network {name!r}; the names are {', '.join(NETWORKS)}.")
+
+
+def _add_watermark(pixels: np.ndarray) -> np.ndarray:
+    """The twin's watermark on pixels (side, side, 3) uint8 of any side.
+
+    It is a blend, so what it makes of black and of white tells what it makes of every other pixel.
+    """
+    black, white = (_watermarked(value, len(pixels)) for value in (0, 255))
+    return (black + pixels * ((white - black) / 255)).round().astype(np.uint8)
+
+
+@cache
+def _watermarked(value: int, side: int) -> np.ndarray:
+    """The watermark on a plain square of this value: (side, side, 3) floats between 0 and 255."""
+    plain = np.full((photos.SIDE, photos.SIDE, 3), value, np.uint8)
+    marked = Image.fromarray(photos.add_watermark(plain)).resize((side, side), Image.Resampling.BILINEAR)
+    return np.asarray(marked, np.float32)
