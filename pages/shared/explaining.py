@@ -110,6 +110,7 @@ def composite(settings: Settings, subject: Subject) -> lrp.Composite:
         by_kind={"conv": MAKE_RULE[recommended.conv](settings)},
         by_name=by_name,
         first=lrp.ZBox(*subject.bounds) if boxed else None,
+        bias=recommended.bias,
     )
 
 

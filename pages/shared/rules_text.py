@@ -22,11 +22,13 @@ class Recommended(RuleText):
     """A page's recommended composite: which rules it is made of, and where its sliders start.
 
     `conv` and `dense`: keys of `LAYER_RULES`. `boxed`: the first layer follows zB, within the bounds of a pixel.
+    `bias`: what becomes of biases, see `lrp_core.Composite`.
     """
 
     conv: str = "gamma"
     dense: str = "epsilon"
     boxed: bool = False
+    bias: str = "absorb"
     epsilon: float = 0.001
     gamma: float = 0.1
 
@@ -50,11 +52,12 @@ RECOMMENDED = {
     "recommended-photos": Recommended(
         "Recommended",
         "Gamma on the convolutions, epsilon on the dense layers, and zB on the first layer, which knows how dark and "
-        "how light a pixel can be: black counts as much as white.",
-        rf"R_j = \begin{{cases}}{_BOX}\\[4ex] {_GAMMA}\\[4ex] {_EPSILON}\end{{cases}}",
+        "how light a pixel can be: black counts as much as white. Biases get no share.",
+        rf"R_j = \begin{{cases}}{_BOX}\\[4ex] {_GAMMA}\\[4ex] {_EPSILON}\end{{cases}} \quad (b_k = 0)",
         "Montavon 2019; zB: Montavon 2017",
         ("gamma", "epsilon"),
         boxed=True,
+        bias="ignore",
         epsilon=0.01,
         gamma=0.2,
     ),
