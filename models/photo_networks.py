@@ -90,6 +90,13 @@ def load(name: str, progress: Progress | None = None, checkpoints: Mapping[str, 
     return torchvision_nets.load(name, progress, checkpoints=checkpoints)
 
 
+def fetch(name: str, progress: Progress | None = None, checkpoints: Mapping[str, Checkpoint] = CHECKPOINTS) -> None:
+    """Have the network's weights on disk, without loading them. Arguments and errors as of `load`."""
+    _check_name(name)
+    if name not in BUNDLED:
+        torchvision_nets.obtain(name, progress, checkpoints=checkpoints)
+
+
 def ready(name: str, checkpoints: Mapping[str, Checkpoint] = CHECKPOINTS) -> bool:
     """Whether the network's weights are on disk. Raises ValueError for an unknown name."""
     _check_name(name)

@@ -7,6 +7,7 @@ import argparse
 import sys
 from collections.abc import Mapping
 from copy import deepcopy
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,17 @@ def weights(name: str) -> Any:
     return import_torchvision().models.get_model_weights(name)[EDITION]
 
 
+def obtain(
+    name: str,
+    progress: Progress | None = None,
+    folder: Path = WEIGHTS,
+    checkpoints: Mapping[str, Checkpoint] = CHECKPOINTS,
+) -> Path:
+    """Where the network's checkpoint lies, checked, downloaded if need be. Arguments and errors as of `load`."""
+    _check_name(name)
+    return files.obtain(checkpoints[name], _remedy(name), progress, folder)
+
+
 def load(
     name: str,
     progress: Progress | None = None,
@@ -63,8 +75,7 @@ def load(
     `progress` is called in the caller's thread while it waits for a download.
     Raises ValueError for another name, FileNotFoundError (one sentence) where there is no usable checkpoint.
     """
-    _check_name(name)
-    path = files.obtain(checkpoints[name], _remedy(name), progress, folder)
+    path = obtain(name, progress, folder, checkpoints)
     with torch.device("meta"):
         net = import_torchvision().models.get_model(name, weights=None)
     _fill(net, path, TITLES[name])
@@ -107,18 +118,6 @@ def _remedy(name: str) -> str:
     return f"run `python -m models.torchvision_nets {name}`"
 
 
-def fetch(name: str, folder: Path = WEIGHTS, checkpoints: Mapping[str, Checkpoint] = CHECKPOINTS) -> Path:
-    """Where the network's checkpoint lies, downloaded if need be and checked. Raises FileNotFoundError."""
-    checkpoint = checkpoints[name]
-
-    def show(part: float) -> None:
-        print(f"\r{checkpoint.file} ({checkpoint.size} MB) {part:4.0%}", end="", file=sys.stderr, flush=True)
-
-    path = files.find(checkpoint, folder) or files.download(checkpoint, show, folder)
-    files.check(path, checkpoint, _remedy(name))
-    return path
-
-
 def main(
     arguments: list[str] | None = None, folder: Path = WEIGHTS, checkpoints: Mapping[str, Checkpoint] = CHECKPOINTS
 ) -> None:
@@ -126,11 +125,17 @@ def main(
     parser = argparse.ArgumentParser(prog="python -m models.torchvision_nets", description=main.__doc__)
     parser.add_argument("names", nargs="+", choices=CHECKPOINTS, metavar="NAME", help=", ".join(CHECKPOINTS))
     for name in parser.parse_args(arguments).names:
+        wanted = checkpoints[name]
         try:
-            path = fetch(name, folder, checkpoints)
+            path = files.find(wanted, folder) or files.download(wanted, partial(_show, wanted), folder)
+            files.check(path, wanted, _remedy(name))
         except FileNotFoundError as error:
             sys.exit(f"\n{error}")
         print(f"\n{TITLES[name]} is ready: {files.place(path)}")
+
+
+def _show(wanted: Checkpoint, part: float) -> None:
+    print(f"\r{wanted.file} ({wanted.size} MB) {part:4.0%}", end="", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -170,7 +170,20 @@ def test_missing_weights(tmp_path, catalogue):
         photo_networks.load("vgg16", checkpoints=missing)
 
 
-@pytest.mark.parametrize("ask", [photo_networks.network, photo_networks.load, photo_networks.ready])
+def test_weights_can_be_fetched_without_loading_them(catalogue, monkeypatch):
+    photo_networks.fetch("squeezenet1_1", checkpoints=catalogue)
+    photo_networks.fetch("photos")
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.pth"):
+        photo_networks.fetch("vgg16", checkpoints={"vgg16": replace(CHECKPOINTS["vgg16"], file="nowhere.pth")})
+    monkeypatch.setenv("LRP_ALLOW_DOWNLOADS", "1")
+    gone = replace(CHECKPOINTS["vgg16"], file="nowhere.pth", url="file:///nowhere/nowhere.pth")
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.pth could not be downloaded"):
+        photo_networks.fetch("vgg16", checkpoints={"vgg16": gone})
+
+
+@pytest.mark.parametrize(
+    "ask", [photo_networks.network, photo_networks.load, photo_networks.ready, photo_networks.fetch]
+)
 def test_unknown_name_is_refused(ask):
     with pytest.raises(ValueError, match=r"'vit_b_16'.*photos, photos_twin, vgg11"):
         ask("vit_b_16")
