@@ -1,0 +1,66 @@
+"""What is compared: the presets of `lrp_core`, and baselines that do not ask the network at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+import lrp_core as lrp
+
+Baseline = Callable[[Tensor], Tensor]
+"""Inputs (B, ...) to relevance of the same rows."""
+
+Methods = Mapping[str, lrp.Composite | Baseline]
+"""By the name in the table, in its order."""
+
+GAMMAS = (0.05, 0.1, 0.25, 0.5, 1.0)
+
+
+def of_pictures(low: Any, high: Any, seed: int) -> Methods:
+    """Every preset that applies to a convolutional network, and the baselines. low, high: the bounds of zB."""
+    presets = lrp.presets
+    return {
+        "LRP-0": presets.lrp0(),
+        **{f"epsilon {epsilon:g}, relative": presets.epsilon(epsilon, relative=True) for epsilon in (0.01, 0.25)},
+        "gamma 0.25": presets.gamma(0.25),
+        "z+": presets.z_plus(),
+        "alpha2-beta1": presets.alpha_beta(2.0, 1.0),
+        "w^2": presets.w_square(),
+        "epsilon-plus": presets.epsilon_plus(),
+        "epsilon-plus-flat": presets.epsilon_plus_flat(),
+        **{f"epsilon-gamma-box {gamma:g}": presets.epsilon_gamma_box(low, high, gamma=gamma) for gamma in GAMMAS},
+        "overview": presets.overview(low=low, high=high),
+        "gradient x input": presets.gradient_times_input(),
+        "edges": edges,
+        "centre": centre,
+        "random": noise(seed),
+    }
+
+
+def maps(tape: lrp.Tape, x: Tensor, target: lrp.Target, methods: Methods) -> Iterator[tuple[str, Tensor]]:
+    """The relevance of each method for the inputs x (B, ...) that the tape was recorded on."""
+    for name, method in methods.items():
+        yield name, tape.explain(method, target).relevance if isinstance(method, lrp.Composite) else method(x)
+
+
+def edges(x: Tensor) -> Tensor:
+    """How much neighbouring pixels differ, (B, C, H, W) to (B, H, W): what a heatmap shows that copies the picture."""
+    right = F.pad(x, (0, 1, 0, 0), mode="replicate").diff(dim=3)
+    down = F.pad(x, (0, 0, 0, 1), mode="replicate").diff(dim=2)
+    return (right**2 + down**2).sum(1).sqrt()
+
+
+def centre(x: Tensor) -> Tensor:
+    """A bell in the middle, (B, C, H, W) to (B, H, W): photographers put things there."""
+    bells = (torch.exp(-(torch.linspace(-2, 2, side, dtype=x.dtype) ** 2) / 2) for side in x.shape[2:])
+    return torch.outer(*bells).expand(len(x), -1, -1)
+
+
+def noise(seed: int) -> Baseline:
+    """Normal numbers for relevance, other ones at every call."""
+    generator = torch.Generator().manual_seed(seed)
+    return lambda x: torch.randn(x.shape, generator=generator, dtype=x.dtype)

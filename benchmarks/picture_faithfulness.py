@@ -1,0 +1,114 @@
+"""The two measurements on pictures: in which cell of a mosaic the relevance lies, and how the probability falls when
+what is called relevant is blurred."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import lrp_core as lrp
+from lrp_core import evaluation
+
+from .methods import Methods, maps
+
+SURE = 0.9
+"""Probability from which a photo that the network gets right counts as confident."""
+
+FEW = 10
+"""A class with fewer confident photos gives so many of its most probable right ones."""
+
+GRID = 2
+PATCH, STEPS = 8, 10
+BLUR = 8.0
+"""Standard deviation in pixels. A blurred patch takes away what is finer than a patch but makes no edges that no photo
+has, as a grey one does (Fong 2017); its colour stays."""
+
+MOSAICS_AT_ONCE, PHOTOS_AT_ONCE = 8, 16
+
+FILLS: dict[str, Callable[[Tensor], Tensor]] = {
+    "blur": lambda x: evaluation.blurred(x, BLUR),
+    "mean": torch.zeros_like,  # of the normalised space: the mean colour of all photos
+}
+
+
+def confident(probabilities: Tensor, labels: np.ndarray) -> dict[int, np.ndarray]:
+    """Per class the photos (rows) that the network gets right with confidence, the surest first; classes with none
+    are left out. probabilities: (N, C); labels: (N,)."""
+    sure, predicted = (values.numpy() for values in probabilities.max(1))
+    chosen = {}
+    for label in np.unique(labels):
+        right = np.flatnonzero((labels == label) & (predicted == label))
+        right = right[np.argsort(-sure[right], kind="stable")]
+        if len(right):
+            chosen[int(label)] = right[: max(FEW, int((sure[right] >= SURE).sum()))]
+    return chosen
+
+
+def spread(chosen: dict[int, np.ndarray], number: int, random: np.random.Generator) -> np.ndarray:
+    """So many photos (rows) at random, one of each class in turn; fewer where there are not so many."""
+    shuffled = [random.permutation(rows) for rows in chosen.values()]
+    longest = max(map(len, shuffled))
+    turns = [rows[turn] for turn in range(longest) for rows in shuffled if turn < len(rows)]
+    return np.array(turns[:number])
+
+
+def mosaic_rows(chosen: dict[int, np.ndarray], number: int, random: np.random.Generator) -> np.ndarray:
+    """The photos (rows) of each mosaic, (number, GRID**2), each of another class."""
+    classes = list(chosen)
+    drawn = [random.permutation(len(classes))[: GRID**2] for _ in range(number)]
+    return np.array([[random.choice(chosen[classes[c]]) for c in four] for four in drawn])
+
+
+def localisation(
+    net: nn.Module,
+    inputs: Callable[[Iterable[int]], Tensor],
+    labels: np.ndarray,
+    rows: np.ndarray,
+    methods: Methods,
+) -> dict[str, Tensor]:
+    """Share of positive relevance in the right cell, per method (M,), for M mosaics of the photos `inputs(rows[m])`.
+
+    The class of each cell is explained in turn: the first of the first mosaic, the second of the second.
+    """
+    shares: dict[str, list[Tensor]] = {name: [] for name in methods}
+    cells = np.arange(len(rows)) % GRID**2
+    for begin in range(0, len(rows), MOSAICS_AT_ONCE):
+        some, right = rows[begin : begin + MOSAICS_AT_ONCE], cells[begin : begin + MOSAICS_AT_ONCE]
+        mosaics = torch.stack([evaluation.mosaic(inputs(four)) for four in some])
+        target = lrp.Target.logit(labels[some[np.arange(len(some)), right]])
+        for name, relevance in maps(lrp.record(net, mosaics), mosaics, target, methods):
+            shares[name].append(evaluation.grid_share(relevance, right, GRID))
+    return {name: torch.cat(parts) for name, parts in shares.items()}
+
+
+def flipping(net: nn.Module, x: Tensor, labels: np.ndarray, fill: Tensor, methods: Methods) -> dict[str, Tensor]:
+    """The probability of the class while patches are replaced, per method (N, 2, STEPS + 1) for the photos x (N, ...):
+    the most relevant first, then the least relevant first."""
+    units, counts = units_of(x)
+    curves = []
+    for begin in range(0, len(x), PHOTOS_AT_ONCE):
+        some, classes = x[begin : begin + PHOTOS_AT_ONCE], labels[begin : begin + PHOTOS_AT_ONCE]
+        found = maps(lrp.record(net, some), some, lrp.Target.logit(classes), methods)
+        most = torch.stack([evaluation.ranking(evaluation.unit_relevance(r, units)) for _, r in found], 1)
+        for row, rankings in enumerate(torch.stack([most, most.flip(2)], 2).flatten(1, 2)):
+            one, blank = some[row : row + 1], fill[begin + row : begin + row + 1]
+            score = probability(net, classes[row])
+            first, last = evaluation.flipping(score, one, blank, rankings[:1], units, (0, counts[-1]))  # of all alike
+            between = evaluation.flipping(score, one, blank, rankings, units, counts[1:-1])
+            whole = torch.stack([first.expand(len(rankings)), *between, last.expand(len(rankings))], 1)
+            curves.append(whole.reshape(-1, 2, len(counts)))
+    return dict(zip(methods, torch.stack(curves, 1), strict=True))
+
+
+def units_of(x: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+    """The patches of the pictures x (B, C, H, W), (H, W), and how many are replaced at each point of a curve."""
+    units = evaluation.patches(*x.shape[2:], PATCH)
+    return units, evaluation.flip_counts(int(units.max()) + 1, STEPS)
+
+
+def probability(net: nn.Module, label: int) -> Callable[[Tensor], Tensor]:
+    """The score whose fall is watched: that of one class, inputs (N, ...) to (N,)."""
+    return lambda x: net(x).softmax(1)[:, label]
