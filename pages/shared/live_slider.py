@@ -105,7 +105,7 @@ class LiveSlider:
                 "held": self.held,
                 "answered": st.session_state.get(f"{self.key}:answered"),
                 "disabled": disabled,
-                "gap": gap_ms(self.held),
+                "gap": gap_ms(self.key, self.held),
             },
         )
 

@@ -1,7 +1,7 @@
 """How often a held slider may ask, so that all visitors together ask no more often than the server can answer.
 
-A step costs the server some 8 ms. Thirty visitors who all drag and ask as soon as they are answered would wait a
-quarter of a second each, in line behind each other; told to ask a little later, they get as many answers, and fresh
+A step on a digit costs the server some 10 ms, on a photo up to 400. Thirty visitors who all drag and ask as soon as
+they are answered would wait for each other in line; told to ask a little later, they get as many answers, and fresh
 ones.
 """
 
@@ -12,40 +12,60 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from pages.shared import engine
+
 SHORTEST_MS = 30
-"""The gap when nobody else drags: faster than the eye needs."""
+"""The gap when nobody else drags: faster than the eye needs. A slider waits for its answer in any case."""
 
-ANSWERS_PER_SECOND = 100
-"""What one server answers to all visitors together, with some room for everything else that it does."""
+RERUN_S = 0.009
+"""What Streamlit's part of a step costs the server, about the same for each network."""
 
-MEMORY_S = 1.0
-"""A visitor who has not moved a slider for so long does not count any more."""
+WEIGHT = 0.2
+"""How much the newest step counts in the mean of what the engine works for one."""
+
+PATIENCE_S = 1.0
+"""Whoever holds a slider and has not moved it for so long, and twice the gap, does not count any more."""
 
 
 class Crowd:
-    """The visitors who are moving a slider just now."""
+    """The sliders that are being moved just now, and what a step of one costs.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._moved: dict[str, float] = {}
+    clock: seconds. busy: seconds that the engine has worked so far.
+    """
+
+    def __init__(self, clock: Callable[[], float], busy: Callable[[], float]) -> None:
+        self._clock, self._busy = clock, busy
+        self._until: dict[str, float] = {}
+        self._cost = self._worked = 0.0
         self._lock = threading.Lock()
 
-    def gap_ms(self, visitor: str, moves: bool) -> int:
-        """Milliseconds between two questions of one visitor; `moves` tells whether this one holds a slider."""
+    def gap_ms(self, slider: str, held: bool) -> int:
+        """Milliseconds from one question of this slider to the next; `held` tells whether somebody is moving it."""
         now = self._clock()
         with self._lock:
-            if moves:
-                self._moved[visitor] = now
-            self._moved = {one: moved for one, moved in self._moved.items() if now - moved <= MEMORY_S}
-            return max(SHORTEST_MS, round(1000 * len(self._moved) / ANSWERS_PER_SECOND))
+            self._until = {one: until for one, until in self._until.items() if now <= until and (one != slider or held)}
+            if not held:
+                return SHORTEST_MS
+            self._learn()
+            others = len(self._until.keys() - {slider})
+            gap = (1 + others) * (RERUN_S + self._cost) if others else 0.0
+            self._until[slider] = now + PATIENCE_S + 2 * gap
+            return max(SHORTEST_MS, round(1000 * gap))
+
+    def _learn(self) -> None:
+        """Take what the engine worked since the last step into the mean, if somebody was moving a slider then."""
+        worked = self._busy()
+        if self._until:
+            self._cost += WEIGHT * (worked - self._worked - self._cost)
+        self._worked = worked
 
 
 @st.cache_resource(show_spinner=False)
 def _crowd() -> Crowd:
-    return Crowd()
+    return Crowd(time.monotonic, engine.busy_s)
 
 
-def gap_ms(moves: bool) -> int:
-    """The gap for the present visitor, in milliseconds."""
+def gap_ms(slider: str, held: bool) -> int:
+    """The gap for this slider of the present visitor, in milliseconds."""
     visitor = st.session_state.setdefault("pace.visitor", uuid.uuid4().hex)
-    return _crowd().gap_ms(visitor, moves)
+    return _crowd().gap_ms(f"{visitor} {slider}", held)

@@ -57,9 +57,9 @@ class Recording:
 
     def ask(self, question: Question) -> lrp.Explanation:
         """The answer, which is kept until the next question."""
-        self.answer = None  # freed before there is a new one
-        self.answer = question, self.tape.explain(*question)
-        return self.answer[1]
+        explanation = self.tape.explain(*question)
+        self.answer = question, explanation
+        return explanation
 
 
 @dataclass(eq=False)

@@ -13,6 +13,7 @@ from pages.shared import (
     layers_tab,
     link,
     numbers_tab,
+    queue,
     reading_tab,
     result,
     session,
@@ -47,22 +48,23 @@ def workbench(page: str, offers: Offers, draw_input: Input) -> None:
     link.note(page)
     left, middle, right = st.columns((7, 12, 7), gap="medium")
     panel = ExplainPanel(page, offer)
-    with left:
-        try:
-            subject = draw_input()
-        except FileNotFoundError as error:
-            subject = f"{error} The other pages work."
-    known = subject if isinstance(subject, Subject) else None
-    with right:
-        panel.draw(known.probabilities if known else None, partial(layer_plan, known) if known else None)
-    with middle:
-        if known:
-            result.headline(known)
-            places = [*result.boxes(known, session.settings(page)), st.container()]
-            result.probabilities(known, session.settings(page))
-        else:
-            st.info(subject)
-            places = []
+    with queue.announced(middle):
+        with left:
+            try:
+                subject = draw_input()
+            except FileNotFoundError as error:
+                subject = f"{error} The other pages work."
+        known = subject if isinstance(subject, Subject) else None
+        with right:
+            panel.draw(known.probabilities if known else None, partial(layer_plan, known) if known else None)
+        with middle:
+            if known:
+                result.headline(known)
+                places = [*result.boxes(known, session.settings(page)), st.container()]
+                result.probabilities(known, session.settings(page))
+            else:
+                st.info(subject)
+                places = []
     _live(known, panel, places)
     if known:
         _tabs(known, session.settings(page))
@@ -76,7 +78,8 @@ def _live(subject: Subject | None, panel: ExplainPanel, places: Sequence[DeltaGe
     if subject:
         *maps, below = places
         try:
-            explanation = explaining.explain(settings, subject)
+            with queue.announced(below):
+                explanation = explaining.explain(settings, subject)
             result.heatmaps(subject, settings, explanation, maps)
             with below:
                 result.balance_line(explanation, settings)
@@ -89,7 +92,7 @@ def _tabs(subject: Subject, settings: Settings) -> None:
     tabs = st.tabs(list(TABS), key=f"{subject.page}.tabs", on_change="rerun")
     for tab, show in zip(tabs, TABS.values(), strict=True):
         if tab.open:
-            with tab:
+            with tab, queue.announced(tab):
                 try:
                     show(subject, settings)
                 except (ValueError, lrp.UnsupportedOp) as error:
