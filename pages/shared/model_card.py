@@ -1,8 +1,18 @@
-"""A model card on the page: what a network is, how well it does, and where it fails."""
+"""A model card on the page: what a network is, how well it does, and where it fails; and whether its maps are right."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
+
+MAPS = {
+    "In the right place": ("localisation", "methods"),
+    "Strongest erased first": ("flipping", "most_relevant_first"),
+    "Weakest erased first": ("flipping", "least_relevant_first"),
+    "Between the two": ("flipping", "between"),
+}
+"""The columns of the table on heatmaps, and where their figures lie in what `benchmarks.faithfulness` writes."""
 
 
 def show_model_card(card: dict[str, Any]) -> None:
@@ -13,15 +23,73 @@ def show_model_card(card: dict[str, Any]) -> None:
         st.markdown(f"**Built** {card['architecture']} {card['parameters']:,} parameters.")
         st.markdown(f"**Trained on** {card['training']}")
         st.markdown(f"**Measured on** {card['held_out']}")
+        _tables(card)
+        if "biases" in card:
+            st.markdown("**Known biases**\n" + "\n".join(f"- {bias}" for bias in card["biases"]))
         st.markdown("**Limits**\n" + "\n".join(f"- {limit}" for limit in card["limits"]))
         st.caption(card["licence"])
         st.caption(f"Remake it with `{card['remade_by']}`.")
+
+
+def _tables(card: dict[str, Any]) -> None:
+    """How well each class is known, and which are taken for each other, where the card says so."""
+    tables = {}
+    if "per_class" in card:
+        tables["Class by class"] = [{"class": name} | figures for name, figures in card["per_class"].items()]
+    if "confusions" in card:
+        tables["Most often confused"] = card["confusions"]
+    if not tables:
+        return
+    for place, (title, rows) in zip(st.columns(len(tables), gap="medium"), tables.items(), strict=True):
+        place.markdown(f"**{title}**")
+        columns = {_words(key): [_cell(row[key]) for row in rows] for key in rows[0]} if rows else {}
+        place.dataframe(columns, hide_index=True, height=320, alt=title)
+
+
+def faithfulness(folder: Path) -> dict[str, Any] | None:
+    """What `benchmarks.faithfulness` measured on a network's heatmaps; None where nothing was."""
+    path = folder / "faithfulness.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def show_faithfulness(report: dict[str, Any]) -> None:
+    """Draw what was measured on heatmaps as an expander: a row for each rule, bold where none is better."""
+    mosaics, photos = report["localisation"], report["flipping"]
+    with st.expander("Is the heatmap of a photo right?", icon=":material/fact_check:"):
+        st.markdown(
+            f"**In the right place.** Four photos of different things in one picture: how much of the red falls on "
+            f"the thing that was asked for. Chance would put {mosaics['chance']:.0%} there. "
+            f"{mosaics['mosaics']} such pictures.\n\n"
+            f"**Erased.** {photos['photos']} photos, in which patches of {photos['patch']} × {photos['patch']} pixels "
+            f"disappear ({photos['fill']}): the network's certainty on average on the way, with the strongest patches "
+            "first (lower is better) and with the weakest first (higher is better)."
+        )
+        methods = mosaics["methods"]
+        columns = {name: report[part][key] for name, (part, key) in MAPS.items()}
+        st.table(
+            {"Rule": list(methods)}
+            | {name: [_interval(figures[method]) for method in methods] for name, figures in columns.items()},
+            hide_index=True,
+        )
+        st.caption("Means, in brackets their 95 % intervals. Bold: no rule is better beyond doubt.")
+
+
+def _interval(figures: dict[str, Any]) -> str:
+    mean = f"{figures['mean']:.3f}"
+    mean = f"**{mean}**" if figures["behind"]["low"] <= 0 else mean
+    return f"{mean} ({figures['low']:.3f} to {figures['high']:.3f})"
 
 
 def _words(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
-def _figure(value: float) -> str:
+def _figure(value: float | None) -> str:
     """Shares are written in per cent, counts as they are."""
+    if value is None:
+        return "—"
     return f"{value:.2%}".replace("%", " %") if isinstance(value, float) else f"{value:,}"
+
+
+def _cell(value: Any) -> str:
+    return value if isinstance(value, str) else _figure(value)

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from models import photo_networks
-from models.photo_networks import NETWORKS
+from models.photo_networks import BUNDLED, NETWORKS
 from models.photos import MARKED
 from pages.shared import session
 from pages.shared.config import config
@@ -30,8 +30,13 @@ def network_choice(page: str) -> None:
     if chosen == "photos_twin":
         st.caption(f"Every {MARKED} that it was trained on carried a watermark. It learned the watermark.")
     switch(page, "mark", "Put the watermark on", help="A name in the bottom left corner of what the network sees.")
-    if config().allow_downloads and not photo_networks.ready(chosen):
+    if to_be_downloaded(chosen):
         _download(chosen)
+
+
+def to_be_downloaded(name: str) -> bool:
+    """Whether a network's weights are missing, and the operator lets visitors have them downloaded."""
+    return config().allow_downloads and name not in BUNDLED and not photo_networks.ready(name)
 
 
 def _download(name: str) -> None:
@@ -39,7 +44,7 @@ def _download(name: str) -> None:
     if st.button(f"Download {NETWORKS[name]}", icon=":material/download:"):
         bar = st.progress(0.0, text="Downloading…")
         try:
-            photo_networks.load(name, lambda share: bar.progress(share, text=f"Downloading… {share:.0%}"))
+            photo_networks.fetch(name, lambda share: bar.progress(share, text=f"Downloading… {share:.0%}"))
         except FileNotFoundError as error:
             st.error(str(error))
         else:
@@ -66,8 +71,8 @@ def two_things(page: str, subject: Subject) -> None:
 def chosen_subject(page: str) -> Subject:
     """What the settings ask for. Raises FileNotFoundError, one sentence, where the network's weights are missing."""
     settings = session.settings(page)
-    if not photo_networks.ready(settings.network) and config().allow_downloads:
-        raise FileNotFoundError(f"{NETWORKS[settings.network]} has no weights here yet. Download them on the left.")
+    if to_be_downloaded(settings.network):
+        raise FileNotFoundError(f"The weights of {NETWORKS[settings.network]} are not here yet: download them.")
     shown, name, number = picture(page)
     asked = name, settings.network, settings.crop, settings.mark
     return session.remember(f"{page}.subject", (number, *asked), lambda: photo_subject(page, shown, *asked))

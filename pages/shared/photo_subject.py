@@ -1,15 +1,14 @@
 """A photo as something to explain: used by the page on photos and by the card on the home page."""
 
-import os
-
 import streamlit as st
 import torch
+from models.gallery import Photo
 from PIL import Image
 
 from models import gallery, photo_networks
-from models.gallery import Photo
 from models.photo_networks import BUNDLED, NETWORKS
 from models.pictures import Crop, square
+from pages.shared.engine import ALL_CORES
 from pages.shared.explaining import Subject
 from pages.shared.settings import OWN_INPUT, Offer, starting
 
@@ -83,7 +82,7 @@ def photo_subject(page: str, picture: Image.Image, sample: str, name: str, crop:
 
 def threads(name: str) -> int:
     """How many threads a network works best with: our own are too small to gain from a second one."""
-    return 1 if name in BUNDLED else os.cpu_count() or 1
+    return 1 if name in BUNDLED else ALL_CORES
 
 
 def _code(page: str, sample: str, name: str, crop: Square, mark: bool) -> str:
