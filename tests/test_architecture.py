@@ -24,7 +24,7 @@ ALLOWED = {
     "models": {"models"},
     "lrp_core": {"lrp_core"},
     "training": {"models", "training"},
-    "benchmarks": {"benchmarks", "lrp_core", "models", "streamlit"},
+    "benchmarks": {"benchmarks", "lrp_core", "models", "streamlit", "training"},
     "tests": {"benchmarks", "lrp_core", "models", "pages", "streamlit", "tests", "training"},
 }
 PEERS = {"captum", "zennit", "lxt", "autolrp"}
