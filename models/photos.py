@@ -110,7 +110,7 @@ def _asset(name: str, folder: Path, suffix: str) -> Path:
 
 def normalise(pixels: np.ndarray) -> Tensor:
     """The network's input, (B, 3, H, W) float32 in channels-last memory, from pixels (B, H, W, 3) uint8."""
-    x = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float().div_(255)
+    x = torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float().div_(255)
     return x.sub_(torch.tensor(MEAN)[:, None, None]).div_(torch.tensor(STD)[:, None, None])
 
 
