@@ -13,22 +13,25 @@ st.markdown("The network names what it sees. The heatmap shows which parts of th
 
 with st.skeleton(height=600):
     # torch takes a second to import, the first time: the page draws its head before it does.
-    from pages.shared import link
+    from pages.shared import link, photo_input
     from pages.shared.closing import limits
     from pages.shared.explain_panel import ExplainPanel
     from pages.shared.explaining import Subject
     from pages.shared.photo_choices import chosen_subject, network_choice, two_things
-    from pages.shared.photo_input import photo_input
     from pages.shared.photo_subject import offer
     from pages.shared.workbench import workbench
 
 
 def draw_input() -> Subject | str:
     """The picture and its square, and which network looks at it."""
-    photo_input(PAGE)
+    photo_input.square(PAGE)
+    photo_input.choose_one(PAGE)
+    beside_the_gallery = st.container()
+    photo_input.bring_one(PAGE)
     network_choice(PAGE)
     subject = chosen_subject(PAGE)
-    two_things(PAGE, subject)
+    with beside_the_gallery:
+        two_things(PAGE, subject)
     return subject
 
 

@@ -57,7 +57,7 @@ def heatmap_view(
         vmax: Relevance drawn in the strongest colour; by default the largest |relevance|.
         tag: Put on the canvas as `data-tag` together with the pixels: tells a test which settings it sees.
         underlay: Grey picture (H, W), floats in 0..1 or uint8, that shows through where `opacity` is below 1.
-        opacity: 0 shows only the underlay, 1 only the heatmap.
+        opacity: How far the strongest relevance covers the underlay; see `over`.
         top: Colour only this percentage of the pixels, those that speak most for the target.
         lit: Picture (H, W, 3) uint8 to be shown instead of the relevance, see `only_what_counts`; needs `top`.
         legend: Draw the colour bar with -vmax, 0 and +vmax below.
@@ -95,13 +95,26 @@ def pixels(
     """The picture that `heatmap_view` puts on the screen, (H, W, 3) uint8: for downloads that must look the same."""
     if lit is not None and top is not None:
         return only_what_counts(lit, relevance, top)
-    rgb = heatmap.to_rgb(relevance, colours, vmax)
+    heat = heatmap.to_rgb(relevance, colours, vmax)
     if underlay is None:
         ground = heatmap.to_rgb(np.zeros_like(relevance), colours, vmax)
     else:
         grey = underlay if underlay.dtype == np.uint8 else np.round(255 * np.clip(underlay, 0, 1)).astype(np.uint8)
-        ground, rgb = heatmap.overlay(rgb, grey, 0.0), heatmap.overlay(rgb, grey, opacity)
-    return rgb if top is None else np.where(heatmap.top_mask(relevance, top)[..., None], rgb, ground)
+        ground = np.repeat(grey[..., None], 3, axis=2)
+    if top is not None:
+        return np.where(heatmap.top_mask(relevance, top)[..., None], heat, ground)
+    return heat if underlay is None else over(ground, heat, relevance, vmax, opacity)
+
+
+def over(ground: np.ndarray, heat: np.ndarray, relevance: np.ndarray, vmax: float, opacity: float) -> np.ndarray:
+    """A heatmap laid over a picture, both (H, W, 3) uint8.
+
+    The stronger the relevance, the more it covers: evenly laid on, the white of what does not matter would bleach the
+    picture. The square root lets weak relevance be seen at all.
+    """
+    strength = np.minimum(np.abs(relevance) / (vmax or 1.0), 1)
+    share = (opacity * np.sqrt(strength))[..., None]
+    return (share * heat + (1 - share) * ground).round().astype(np.uint8)
 
 
 SMOOTHING = 32

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from itertools import count
 
 import streamlit as st
+from models.gallery import Photo
 from PIL import Image
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from models import photo_networks
-from models.gallery import Photo
 from models.photos import MARKED
 from models.pictures import MAX_BYTES, read_picture
 from pages.shared import session
@@ -90,14 +90,8 @@ def take(page: str, file: UploadedFile | None) -> None:
     choose(page, OWN_INPUT)
 
 
-def photo_input(page: str) -> None:
-    """Draw the picture with its square, the gallery, and the ways to bring one's own."""
-    _square(page)
-    _gallery(page)
-    _bring(page)
-
-
-def _square(page: str) -> None:
+def square(page: str) -> None:
+    """Draw the picture with the square on it."""
     shown, name, number = picture(page)
     photo = gallery_photos().get(name)
     address = session.remember(f"{page}.shown", (name, number), lambda: _reduced(shown))
@@ -119,7 +113,8 @@ def _reduced(shown: Image.Image) -> str:
     return jpeg_address(small)
 
 
-def _gallery(page: str) -> None:
+def choose_one(page: str) -> None:
+    """Draw the gallery, and the visitor's own picture among it."""
     photos, mine, sample = gallery_photos(), own(page), session.settings(page).sample
     items = list(_thumbnails())
     if mine:
@@ -145,7 +140,8 @@ def _thumbnails() -> list[Thumbnail]:
     return [thumbnail(photo.name, photo.title, photo.open()) for photo in gallery_photos().values()]
 
 
-def _bring(page: str) -> None:
+def bring_one(page: str) -> None:
+    """Draw the ways to bring a picture of one's own."""
     upload, camera = f"{page}.upload", f"{page}.snapshot"
     st.file_uploader(
         "Or your own picture",

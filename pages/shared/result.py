@@ -60,16 +60,16 @@ def boxes(subject: Subject, settings: Settings) -> list[DeltaGenerator]:
     asked = explaining.question(settings, subject)
     names = views(subject, settings)
     titles = [f"**{name}** · {asked}" if not number else f"**{name}**" for number, name in enumerate(names)]
-    first, *others = st.columns(1 + len(titles), wrap=False)
-    with first:
-        st.markdown("**What the network sees**")
-        st.image(
-            session.remember(f"{subject.page}.input", subject.key, lambda: heatmap.data_uri(framed(picture(subject)))),
-            width="stretch",
-            alt=f"The input as the network sees it, most likely {subject.label(NO_CLASS)}",
-        )
-    for place, title in zip(others, titles, strict=True):
+    # In a row of their own: a title of two lines must not push its picture down.
+    heads = st.columns(1 + len(titles), wrap=False, vertical_alignment="bottom")
+    for place, title in zip(heads, ["**What the network sees**", *titles], strict=True):
         place.markdown(title)
+    first, *others = st.columns(1 + len(titles), wrap=False)
+    first.image(
+        session.remember(f"{subject.page}.input", subject.key, lambda: heatmap.data_uri(framed(picture(subject)))),
+        width="stretch",
+        alt=f"The input as the network sees it, most likely {subject.label(NO_CLASS)}",
+    )
     return [place.container() for place in others]
 
 

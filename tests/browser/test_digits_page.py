@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.hands import choose, seen, shows
+from tests.browser.hands import heatmap as picture
+
 SEVEN = [(70, 70), (130, 66), (200, 70), (170, 130), (140, 190), (120, 240)]
 SCRATCHES = [[(20 + 26 * i, 60), (20 + 26 * i, 90), (20 + 26 * i, 130)] for i in range(10)]
 INK_COLUMNS = """(canvas) => {
@@ -26,16 +29,6 @@ def digits(visit, server):
     return lambda query="", **context: visit(server, f"/digits{query}", **context)
 
 
-def picture(page: Page) -> Locator:
-    return page.get_by_role("img", name=re.compile("^Heatmap for")).first
-
-
-def shows(page: Page, *words: str) -> None:
-    """The heatmap's tag holds these words: rule, epsilon, gamma, class."""
-    for word in words:
-        expect(picture(page)).to_have_attribute("data-tag", re.compile(rf"(^| ){re.escape(word)}( |$)"))
-
-
 def says(page: Page, digit: str) -> None:
     expect(page.get_by_role("heading", name=re.compile(f"The network says {digit} "))).to_be_visible()
 
@@ -49,19 +42,9 @@ def canvas(page: Page) -> Locator:
     return page.locator("canvas.dc-canvas.lower-canvas")
 
 
-def choose(page: Page, label: str, option: str) -> None:
-    page.get_by_role("combobox", name=label).click()
-    page.get_by_role("option", name=option).click()
-    page.idle()
-
-
 def press(page: Page, name: str) -> None:
     page.get_by_test_id("stBaseButton-secondary").filter(has_text=name).click()  # the canvas has an Undo of its own
     page.idle()
-
-
-def seen(page: Page) -> Locator:
-    return page.get_by_role("img", name=re.compile("^The input as the network sees it"))
 
 
 def clear(page: Page) -> None:
