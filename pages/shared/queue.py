@@ -13,34 +13,35 @@ NOTICEABLE_S = 0.5
 
 
 class Notice:
-    """One line in `place`, written late and taken away again."""
+    """One line, written late and taken away again. `place` is an `st.empty` of its own."""
 
     def __init__(self, place: DeltaGenerator, clock: Callable[[], float]) -> None:
-        self._place = place
-        self._clock = clock
+        self._place, self._clock = place, clock
         self._began = clock()
-        self._line: DeltaGenerator | None = None
         self._text = ""
 
     def show(self, ahead: int) -> None:
         """Say how many are ahead, once the wait is noticeable. Whoever has not waited for others reads nothing."""
-        if self._clock() - self._began < NOTICEABLE_S or not (ahead or self._line):
+        if self._clock() - self._began < NOTICEABLE_S or not (ahead or self._text):
             return
         text = f"{ahead} ahead of you." if ahead else "Your turn."
         if text != self._text:
+            self._place.caption(text)
             self._text = text
-            self._line = (self._line or self._place).caption(text)
 
     def clear(self) -> None:
         """Take the line away."""
-        if self._line:
-            self._line.empty()
+        if self._text:
+            self._place.empty()
 
 
 @contextmanager
 def announced(place: DeltaGenerator) -> Iterator[None]:
-    """Whoever waits for the engine within this block reads in `place` how many are ahead."""
-    notice = Notice(place, time.monotonic)
+    """Whoever waits for the engine within this block reads in `place` how many are ahead.
+
+    The line's place is taken even if nothing is written there: what follows would move from run to run otherwise.
+    """
+    notice = Notice(place.empty(), time.monotonic)
     with engine.watched(notice.show):
         try:
             yield

@@ -8,17 +8,17 @@ from pages.shared.queue import NOTICEABLE_S, Notice, announced
 
 
 class Page:
-    """Stands for a container of Streamlit, and for the line in it."""
+    """Stands for a container of Streamlit, and for the place of the line in it. An empty line is ""."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
 
-    def caption(self, text: str) -> "Page":
+    def caption(self, text: str) -> None:
         self.seen.append(text)
-        return self
 
-    def empty(self) -> None:
+    def empty(self) -> "Page":
         self.seen.append("")
+        return self
 
 
 class Clock:
@@ -74,21 +74,28 @@ def test_the_block_sees_to_it(page, clock):
     with announced(page):
         waits(clock)
     waits(clock)
-    assert page.seen == ["2 ahead of you.", ""]
+    assert page.seen == ["", "2 ahead of you.", ""]
+
+
+def test_the_place_is_taken_in_every_run(page, clock):
+    """Streamlit knows what stands on a page by its position: a line that comes and goes would move all below it."""
+    with announced(page):
+        pass
+    assert page.seen == [""]
 
 
 def test_an_error_takes_the_place_of_the_line(page, clock):
     with pytest.raises(ValueError), announced(page):
         waits(clock)
         raise ValueError
-    assert page.seen == ["2 ahead of you.", ""]
+    assert page.seen == ["", "2 ahead of you.", ""]
 
 
 def test_a_run_that_is_cut_short_draws_no_more(page, clock):
     with pytest.raises(StopException), announced(page):
         waits(clock)
         raise StopException
-    assert page.seen == ["2 ahead of you."]
+    assert page.seen == ["", "2 ahead of you."]
 
 
 def test_the_nearest_place_is_used(page, clock):
@@ -97,4 +104,4 @@ def test_the_nearest_place_is_used(page, clock):
         with announced(inner):
             waits(clock)
         waits(clock)
-    assert inner.seen == page.seen == ["2 ahead of you.", ""]
+    assert inner.seen == page.seen == ["", "2 ahead of you.", ""]
