@@ -104,7 +104,7 @@ def composite(settings: Settings, subject: Subject) -> lrp.Composite:
     recommended = RECOMMENDED.get(settings.rule)
     if recommended is None:
         return lrp.Composite(MAKE_RULE[settings.rule](settings), by_name=by_name)
-    boxed = recommended.boxed and subject.bounds is not None and subject.first_layer not in by_name
+    boxed = recommended.boxed and subject.bounds is not None and not (by_name and subject.first_layer in by_name)
     return lrp.Composite(
         MAKE_RULE[recommended.dense](settings),
         by_kind={"conv": MAKE_RULE[recommended.conv](settings)},

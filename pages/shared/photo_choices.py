@@ -9,7 +9,7 @@ from pages.shared import session
 from pages.shared.config import config
 from pages.shared.controls import choice, switch
 from pages.shared.explaining import Subject
-from pages.shared.photo_input import chosen_photo, picture
+from pages.shared.photo_input import chosen_photo, picture, present
 from pages.shared.photo_subject import photo_subject
 from pages.shared.settings import NO_CLASS
 
@@ -73,6 +73,6 @@ def chosen_subject(page: str) -> Subject:
     settings = session.settings(page)
     if to_be_downloaded(settings.network):
         raise FileNotFoundError(f"The weights of {NETWORKS[settings.network]} are not here yet: download them.")
-    shown, name, number = picture(page)
+    name, number = present(page)
     asked = name, settings.network, settings.crop, settings.mark
-    return session.remember(f"{page}.subject", (number, *asked), lambda: photo_subject(page, shown, *asked))
+    return session.remember(f"{page}.subject", (number, *asked), lambda: photo_subject(page, picture(page), *asked))

@@ -4,8 +4,7 @@ A visitor's own picture lives in the session, reduced, and nowhere else: no link
 kept until a better one comes: a page switch, a file that cannot be read or a look at the gallery do not lose it.
 """
 
-from dataclasses import dataclass, field
-from itertools import count
+from dataclasses import dataclass
 
 import streamlit as st
 from models.gallery import Photo
@@ -13,7 +12,6 @@ from PIL import Image
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from models import photo_networks
-from models.photos import MARKED
 from models.pictures import MAX_BYTES, read_picture
 from pages.shared import session
 from pages.shared.crop_view import crop_view
@@ -29,11 +27,18 @@ HINTS = {
     "two": "Two things in one picture: ask for one of them, and see the heat move.",
     "unsure": "It shows nothing that the bundled network knows: see how unsure it is.",
     "wrong": "The bundled network gets this one wrong: see what misled it.",
-    "watermark": f"Every {MARKED} that the cheating twin was trained on carried this watermark. It learned the mark.",
+    "watermark": "The watermark decides: take it off with the switch below, and see the answer change.",
 }
 """What to look for in a picture of the gallery, by its kind."""
 
-_numbers = count(1)
+
+@dataclass(frozen=True)
+class Look:
+    """How a picture is shown: its size, and small copies of it."""
+
+    size: tuple[int, int]
+    address: str
+    thumbnail: Thumbnail
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +46,21 @@ class Own:
     """A visitor's own picture, RGB. number: tells it from the ones before."""
 
     picture: Image.Image
-    number: int = field(default_factory=lambda: next(_numbers))
+    look: Look
+    number: int
+
+
+def look(name: str, title: str, picture: Image.Image) -> Look:
+    """The small copies of a picture (RGB)."""
+    small = picture.copy()
+    small.thumbnail((LONGEST_SHOWN, LONGEST_SHOWN))
+    return Look(picture.size, jpeg_address(small), thumbnail(name, title, small))
+
+
+@st.cache_data(max_entries=1, show_spinner=False)
+def gallery_looks() -> dict[str, Look]:
+    """How the gallery's pictures are shown, by name: made once for all visitors."""
+    return {name: look(name, photo.title, photo.open()) for name, photo in gallery_photos().items()}
 
 
 def own(page: str) -> Own | None:
@@ -49,14 +68,19 @@ def own(page: str) -> Own | None:
     return st.session_state.get(f"{page}.own")
 
 
-def picture(page: str) -> tuple[Image.Image, str, int]:
-    """The picture to be explained, its name in the gallery (or `OWN_INPUT`), and a number that tells own ones apart."""
+def present(page: str) -> tuple[str, int]:
+    """What is explained: its name in the gallery or `OWN_INPUT`, and a number that tells own pictures apart."""
     sample, mine = session.settings(page).sample, own(page)
     if sample == OWN_INPUT and mine:
-        return mine.picture, OWN_INPUT, mine.number
+        return OWN_INPUT, mine.number
     photos = gallery_photos()
-    name = sample if sample in photos else next(iter(photos))
-    return session.remember(f"{page}.opened", name, photos[name].open), name, 0
+    return sample if sample in photos else next(iter(photos)), 0
+
+
+def picture(page: str) -> Image.Image:
+    """The picture that is explained, RGB."""
+    name, _ = present(page)
+    return gallery_photos()[name].open() if name else own(page).picture
 
 
 def chosen_photo(page: str) -> Photo | None:
@@ -85,19 +109,21 @@ def take(page: str, file: UploadedFile | None) -> None:
     except ValueError as error:
         st.session_state[f"{page}.refused"] = str(error)
         return
-    st.session_state[f"{page}.own"] = Own(read)
+    last = own(page)
+    number = last.number + 1 if last else 1
+    st.session_state[f"{page}.own"] = Own(read, look(OWN_INPUT, "Your own picture", read), number)
     st.session_state[f"{page}.camera"] = False
     choose(page, OWN_INPUT)
 
 
 def square(page: str) -> None:
     """Draw the picture with the square on it."""
-    shown, name, number = picture(page)
+    name, _ = present(page)
     photo = gallery_photos().get(name)
-    address = session.remember(f"{page}.shown", (name, number), lambda: _reduced(shown))
+    shown = gallery_looks()[name] if photo else own(page).look
     settings = session.settings(page)
     crop_view(
-        address,
+        shown.address,
         shown.size,
         settings.crop,
         key=f"{page}.crop",
@@ -107,20 +133,12 @@ def square(page: str) -> None:
     )
 
 
-def _reduced(shown: Image.Image) -> str:
-    small = shown.copy()
-    small.thumbnail((LONGEST_SHOWN, LONGEST_SHOWN))
-    return jpeg_address(small)
-
-
 def choose_one(page: str) -> None:
     """Draw the gallery, and the visitor's own picture among it."""
     photos, mine, sample = gallery_photos(), own(page), session.settings(page).sample
-    items = list(_thumbnails())
-    if mine:
-        items.insert(0, session.remember(f"{page}.mine", mine.number, lambda: _mine(mine)))
+    looks = [mine.look] if mine else []
     thumbnails(
-        items,
+        [shown.thumbnail for shown in (*looks, *gallery_looks().values())],
         key=f"{page}.gallery",
         label="Take a picture from the gallery",
         chosen=sample,
@@ -129,15 +147,6 @@ def choose_one(page: str) -> None:
     photo = photos.get(sample)
     if photo:
         st.caption(" ".join(filter(None, (HINTS.get(photo.kind), f"Picture: {photo.credit}"))))
-
-
-def _mine(mine: Own) -> Thumbnail:
-    return thumbnail(OWN_INPUT, "Your own picture", mine.picture)
-
-
-@st.cache_data(max_entries=1, show_spinner=False)
-def _thumbnails() -> list[Thumbnail]:
-    return [thumbnail(photo.name, photo.title, photo.open()) for photo in gallery_photos().values()]
 
 
 def bring_one(page: str) -> None:
