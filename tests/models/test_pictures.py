@@ -197,7 +197,7 @@ def test_first_of_several_pictures_in_a_jpeg() -> None:
 
 
 def test_a_film_behind_a_jpeg_does_not_matter() -> None:
-    film = b"\xff\xda\0\2" * 2 * MAX_SCANS  # phones append one to a "motion photo"
+    film = b"\0\2" + b"\xff\xda\0\2" * 2 * MAX_SCANS  # phones append one to a "motion photo"
     assert read_picture(encoded(two_colours(), "JPEG") + film).size == (64, 48)
 
 
