@@ -19,6 +19,13 @@ st.navigation(
             url_path="digits",
             help="Draw a digit and see which strokes speak for the network's answer.",
         ),
+        st.Page(
+            "pages/photos.py",
+            title="Photos",
+            icon=":material/photo_camera:",
+            url_path="photos",
+            help="Bring a photo and see which parts of it speak for the network's answer.",
+        ),
     ],
     position="top",
 ).run()

@@ -1,5 +1,7 @@
 """Home: what this is, a live card for each page, the networks behind them, and the terms of use."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from pages.shared import front_door
@@ -16,72 +18,111 @@ st.markdown(
 with st.skeleton(height=420):
     # torch takes a second to import, the first time: the page draws its head before it does.
     from lrp_core import heatmap
-    from models.digits import model_card
-    from pages.shared import explaining, result
+    from models import digits, photos
+    from models.photo_networks import BUNDLED
+    from pages.shared import explaining, photo_subject, result
     from pages.shared.digit_subject import NETWORKS, board_samples, digit_subject
-    from pages.shared.model_card import show_model_card
+    from pages.shared.explaining import Subject
+    from pages.shared.model_card import faithfulness, show_faithfulness, show_model_card
     from pages.shared.settings import Settings
 
 CARD_SAMPLE = "3-or-8-open-waist"
 
+Pictures = tuple[str, str, str, str, str]
+"""Input and heatmap as addresses of pictures, what the heatmap shows, the class, the balance."""
 
-@st.cache_data(max_entries=1, show_spinner=False)
-def digit_pictures() -> tuple[str, str, str, str, str]:
-    """The card's digit and its heatmap as addresses of pictures, what the heatmap shows, the class, the balance."""
-    strokes = board_samples()[CARD_SAMPLE].strokes
-    subject = digit_subject("home", strokes, CARD_SAMPLE, "digits", mark=False)
-    settings = Settings()
+
+def explained(subject: Subject, settings: Settings) -> Pictures:
+    """What a card shows, computed by `lrp_core`."""
     explanation = explaining.explain(settings, subject)
     relevance = explaining.heat(explanation)
+    asked = explaining.question(settings, subject)
     return (
         heatmap.data_uri(result.framed(result.picture(subject))),
         heatmap.data_uri(result.framed(heatmap.to_rgb(relevance))),
-        heatmap.alt_text(relevance, explaining.question(settings, subject), "the recommended rule"),
-        explaining.question(settings, subject),
+        heatmap.alt_text(relevance, asked, "the recommended rule"),
+        asked,
         result.balance_of(explanation).text,
     )
 
 
-def digit_card() -> None:
-    """The card of the digits page, with a heatmap computed by `lrp_core`."""
+@st.cache_data(max_entries=1, show_spinner=False)
+def digit_pictures() -> Pictures:
+    """A drawing between two digits."""
+    strokes = board_samples()[CARD_SAMPLE].strokes
+    return explained(digit_subject("home", strokes, CARD_SAMPLE, "digits", mark=False), Settings())
+
+
+@st.cache_data(max_entries=1, show_spinner=False)
+def photo_pictures() -> Pictures:
+    """The photo with which its page begins."""
+    settings = photo_subject.offer("photos").defaults
+    picture = photo_subject.gallery_photos()[settings.sample].open()
+    subject = photo_subject.photo_subject(
+        "home", picture, settings.sample, settings.network, settings.crop, settings.mark
+    )
+    return explained(subject, settings)
+
+
+def card(title: str, pictures: Callable[[], Pictures], shown: str, page: str, invitation: str, icon: str) -> None:
+    """A page's card: a real heatmap, and the way there. `shown`: what the input is."""
     with st.container(border=True):
-        st.subheader("Handwritten digits", anchor=False)
+        st.subheader(title, anchor=False)
         try:
-            drawn, heat, alt, label, balance = digit_pictures()
+            picture, heat, alt, label, balance = pictures()
         except FileNotFoundError as error:
             st.error(f"This card cannot be shown. {error}")
             return
         left, right = st.columns(2, wrap=False)
-        left.image(drawn, width="stretch", alt="A drawing between 3 and 8, as the network sees it")
+        left.image(picture, width="stretch", alt=f"{shown}, as the network sees it")
         right.image(heat, width="stretch", alt=alt)
-        st.caption(f"Left: a drawing between 3 and 8. Right: why the network calls it {label}. {balance}.")
-        st.page_link("pages/digits.py", label="Draw your own", icon=":material/draw:")
+        st.caption(f"Left: {shown[0].lower()}{shown[1:]}. Right: why the network calls it {label}. {balance}.")
+        st.page_link(page, label=invitation, icon=icon)
 
 
-card, reading = st.columns(2, gap="large")
-with card:
-    digit_card()
-with reading:
-    st.subheader("How to read a heatmap", anchor=False)
+first, second = st.columns(2, gap="large")
+with first:
+    card(
+        "Handwritten digits",
+        digit_pictures,
+        "A drawing between 3 and 8",
+        "pages/digits.py",
+        "Draw your own",
+        ":material/draw:",
+    )
+with second:
+    card("Photos", photo_pictures, "A photo", "pages/photos.py", "Bring your own", ":material/photo_camera:")
+
+st.subheader("How to read a heatmap", anchor=False)
+steps, rest = st.columns(2, gap="large")
+with steps:
     st.markdown(
         "1. The network gives every class a **score**; the highest wins.\n"
         "2. That score is **handed back** through the network, layer by layer, until it reaches the input.\n"
         "3. **Red** parts of the input spoke for the class, **blue** parts against it, **white** parts did not matter."
     )
+with rest:
     st.markdown(
         "Nothing is lost in secret: below every heatmap stands a balance. It says how much of the score arrived at the "
         "input, and what took the rest on its way."
     )
-    st.markdown("No request leaves this machine. What you draw is kept for your visit only and never stored.")
+    st.markdown(
+        "No request leaves this machine. What you draw and the pictures you bring are kept for your visit only and "
+        "never stored."
+    )
 
 limits()
 
 st.subheader("The networks", anchor=False)
-for name in NETWORKS:
-    try:
-        show_model_card(model_card(name))
-    except FileNotFoundError as error:
-        st.error(str(error))
+for read, names in ((digits.model_card, NETWORKS), (photos.model_card, BUNDLED)):
+    for name in names:
+        try:
+            show_model_card(read(name))
+        except FileNotFoundError as error:
+            st.error(str(error))
+measured = faithfulness(photos.ASSETS)
+if measured:
+    show_faithfulness(measured)
 
 st.subheader("Licence and patent", anchor=False)
 st.markdown(LICENCE)

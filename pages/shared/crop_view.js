@@ -13,7 +13,8 @@ export default function ({ data, parentElement: root, setStateValue }) {
   const stage = root.querySelector(".stage");
   const picture = root.querySelector("img");
   const square = root.querySelector(".square");
-  const words = root.querySelector("output");
+  const words = root.querySelector(".words");
+  const spoken = root.querySelector("output");
   const s = records.get(root) ?? {};
   records.set(root, s);
 
@@ -35,10 +36,13 @@ export default function ({ data, parentElement: root, setStateValue }) {
     square.style.top = `${(100 * top(crop)) / height}%`;
     square.style.width = `${(100 * side(crop)) / width}%`;
     const { x, y, size } = whole(crop);
-    const text = `${x} % across, ${y} % down, ${size} % large`;
-    square.setAttribute("aria-label", `The network sees this square: ${text}. Arrow keys move it, plus and minus resize it.`);
+    s.text = `${x} % across, ${y} % down, ${size} % large`;
+    square.setAttribute(
+      "aria-label",
+      `The network sees this square: ${s.text}. Arrow keys move it, plus and minus resize it.`,
+    );
     square.dataset.crop = `${x},${y},${size}`;
-    words.value = size === 100 ? "Drag the square, or a corner of it" : `${size} % of the largest square`;
+    words.textContent = size === 100 ? "Drag the square, or a corner of it" : `${size} % of the largest square`;
     root.querySelector(".smaller").disabled = size <= data.smallest;
     root.querySelector(".larger").disabled = size >= 100;
     // A finger on a square that cannot move up or down scrolls the page.
@@ -135,6 +139,7 @@ export default function ({ data, parentElement: root, setStateValue }) {
     else return;
     event.preventDefault();
     show();
+    spoken.value = s.text; // read out, for those who move it by ear
   };
   square.onkeyup = square.onblur = () => {
     if (!s.held) send();

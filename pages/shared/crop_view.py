@@ -17,10 +17,11 @@ _HTML = """
   </div>
 </div>
 <div class="foot">
-  <output></output>
-  <button type="button" class="smaller" aria-label="Smaller">\N{MINUS SIGN}</button>
-  <button type="button" class="larger" aria-label="Larger">+</button>
+  <span class="words"></span>
+  <button type="button" class="smaller" aria-label="Smaller" title="Smaller">\N{MINUS SIGN}</button>
+  <button type="button" class="larger" aria-label="Larger" title="Larger">+</button>
 </div>
+<output></output>
 """
 _component = st.components.v2.component(
     "crop_view",

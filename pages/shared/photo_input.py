@@ -7,11 +7,11 @@ kept until a better one comes: a page switch, a file that cannot be read or a lo
 from dataclasses import dataclass
 
 import streamlit as st
-from models.gallery import Photo
 from PIL import Image
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from models import photo_networks
+from models.gallery import Photo
 from models.pictures import MAX_BYTES, read_picture
 from pages.shared import session
 from pages.shared.crop_view import crop_view
@@ -26,7 +26,7 @@ LONGEST_SHOWN = 560
 HINTS = {
     "two": "Two things in one picture: ask for one of them, and see the heat move.",
     "unsure": "It shows nothing that the bundled network knows: see how unsure it is.",
-    "wrong": "The bundled network gets this one wrong: see what misled it.",
+    "wrong": "Easily taken for something else: see what misleads the network.",
     "watermark": "The watermark decides: take it off with the switch below, and see the answer change.",
 }
 """What to look for in a picture of the gallery, by its kind."""

@@ -29,6 +29,8 @@ FLAGS = [
     "--disable-sync",
     "--disable-dev-shm-usage",
     "--force-color-profile=srgb",
+    "--use-fake-device-for-media-stream",  # a camera that films a test picture
+    "--use-fake-ui-for-media-stream",
 ]
 # On a deep link (/digits) Streamlit's client first probes /digits/_stcore/{health,host-config} and gets 404: harmless.
 HARMLESS = r"^http 404 \S+/_stcore/(health|host-config)$"
