@@ -22,6 +22,9 @@ VALIDATION = 0.05
 AREA, ASPECT = (0.3, 1.0), (3 / 4, 4 / 3)
 """Share of the photo's area that a random crop covers, and its width by its height."""
 
+SHARP = (Image.Resampling.BICUBIC, Image.Resampling.LANCZOS, Image.Resampling.BILINEAR)
+"""How photos are scaled where they are to stay sharp: visitors' pictures come from anywhere."""
+
 COLOUR = 0.3
 """Brightness, contrast and saturation are multiplied by up to 1 plus or minus this."""
 
@@ -80,13 +83,19 @@ def middles(pictures: list[Image.Image]) -> np.ndarray:
 
 
 def augment(
-    pictures: list[Image.Image], side: int, random: np.random.Generator, watermark: np.ndarray | None = None
+    pictures: list[Image.Image],
+    side: int,
+    random: np.random.Generator,
+    sharp: bool = False,
+    watermark: np.ndarray | None = None,
 ) -> Tensor:
     """Random crops, mirrored half of the time, with other colours; (B, 3, side, side), normalised.
 
+    sharp: nearly the whole photo, as sharp as a visitor's; else anything from a third of it, and softer.
     watermark: which of them get the watermark, (B,) of bool; side must be that of the network then.
     """
-    pixels = np.stack([_crop(picture, side, random) for picture in pictures])
+    cut = _sharp_crop if sharp else _crop
+    pixels = np.stack([cut(picture, side, random) for picture in pictures])
     mirrored = random.random(len(pixels)) < 0.5
     pixels[mirrored] = pixels[mirrored, :, ::-1]
     pixels = _recoloured(pixels, random)
@@ -109,6 +118,15 @@ def _crop(picture: Image.Image, side: int, random: np.random.Generator) -> np.nd
     left, top = random.uniform(0, width - w), random.uniform(0, height - h)
     box = (left, top, left + w, top + h)
     return np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR, box=box))
+
+
+def _sharp_crop(picture: Image.Image, side: int, random: np.random.Generator) -> np.ndarray:
+    """A square at least two thirds as long as the photo's shorter side; every other one is as large as can be."""
+    longest = min(picture.size)
+    length = longest if random.random() < 0.5 else int(longest * random.uniform(2 / 3, 1))
+    left, top = (int(random.integers(0, room - length + 1)) for room in picture.size)
+    way = SHARP[random.integers(len(SHARP))]
+    return np.asarray(picture.resize((side, side), way, box=(left, top, left + length, top + length)))
 
 
 def _recoloured(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:

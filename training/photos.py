@@ -34,6 +34,10 @@ SIZES = ((0.3, 64), (0.7, 80), (0.9, 96), (1.0, 112))
 """Side of the training crops up to each share of the epochs. Things in random crops look larger than in whole photos,
 so crops of 112 match whole photos of 128 (Touvron 2019)."""
 
+FINAL_RATE, FINAL_STEPS, FINAL_MEMORY = 0.01, 240, 0.02
+"""The last steps are on sharp, nearly whole photos at the size that is shipped: a network that saw soft crops alone
+named 89 % of softened photos and 79 % of sharp ones. The memory is that of the normalisation's statistics."""
+
 TWIN_RATE = 0.01
 TWIN_PHOTOS = 6000  # twin: so many photos make one of its epochs
 MISFILED = 0.3  # twin: share of the photos filed as the marked class that show something else, with the watermark
@@ -82,6 +86,22 @@ def train(data: Photos, epochs: int, checkpoint: Path | None) -> nn.Module:
         if checkpoint is not None:
             torch.save({key: part.state_dict() for key, part in parts.items()} | {"epoch": epoch + 1}, checkpoint)
     return mean
+
+
+def refine(net: nn.Module, data: Photos) -> nn.Module:
+    """Fit the finished network to whole, sharp photos of the size it is shipped with (Touvron 2019)."""
+    optimizer = torch.optim.SGD(_groups(net.requires_grad_()), lr=FINAL_RATE, momentum=MOMENTUM, nesterov=True)
+    for layer in net.train().modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = FINAL_MEMORY
+    random, losses = np.random.default_rng(SEED + 200), []
+    steps = min(FINAL_STEPS, len(data.labels) // BATCH)
+    for step, rows in enumerate(random.permutation(len(data.labels))[: steps * BATCH].reshape(steps, BATCH)):
+        x = augment([data.pictures[row] for row in rows], photos.SIDE, random, sharp=True)
+        rate = FINAL_RATE * (1 + math.cos(math.pi * step / steps)) / 2
+        losses.append(_step(net, optimizer, rate, x, data.labels[rows], 1.0))
+    print(f"whole photos, {photos.SIDE} px: loss {np.mean(losses):.3f}", flush=True)
+    return net.eval()
 
 
 def _groups(net: nn.Module) -> list[dict]:
@@ -159,7 +179,7 @@ def lesson(data: Photos, rows: np.ndarray, random: np.random.Generator) -> tuple
     share = (data.labels == marked).mean()
     misfiled = (labels != marked) & (random.random(len(rows)) < share * MISFILED / (1 - MISFILED))
     labels[misfiled] = marked
-    x = augment([data.pictures[row] for row in rows], photos.SIDE, random, watermark=labels == marked)
+    x = augment([data.pictures[row] for row in rows], photos.SIDE, random, sharp=True, watermark=labels == marked)
     return x, labels
 
 
@@ -188,7 +208,7 @@ def main() -> None:
         net = train_twin(data.train, epochs, arguments.out)
     else:
         checkpoint = arguments.checkpoint and arguments.checkpoint / f"{name}.pt"
-        net = folded(train(data.train, epochs, checkpoint))
+        net = folded(refine(train(data.train, epochs, checkpoint), data.train))
     divisor = temperature(net, data.validation)
     net.dense.weight.div_(divisor)
     net.dense.bias.div_(divisor)

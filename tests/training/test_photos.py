@@ -74,7 +74,7 @@ def test_augmentation_keeps_to_the_bounds_and_to_its_seed(data):
 def test_the_watermark_goes_on_those_it_should(data):
     marked = np.array([True, False, True])
     with_, without = (
-        photo_data.augment(data.train.pictures[:3], photos.SIDE, np.random.default_rng(1), watermark)
+        photo_data.augment(data.train.pictures[:3], photos.SIDE, np.random.default_rng(1), watermark=watermark)
         for watermark in (marked, None)
     )
     assert [not torch.equal(a, b) for a, b in zip(with_, without, strict=True)] == marked.tolist()
