@@ -23,6 +23,7 @@ with st.skeleton(height=420):
     from pages.shared import explaining, photo_subject, result
     from pages.shared.digit_subject import NETWORKS, board_samples, digit_subject
     from pages.shared.explaining import Subject
+    from pages.shared.heatmap_view import strongest
     from pages.shared.model_card import faithfulness, show_faithfulness, show_model_card
     from pages.shared.settings import Settings
 
@@ -39,7 +40,7 @@ def explained(subject: Subject, settings: Settings) -> Pictures:
     asked = explaining.question(settings, subject)
     return (
         heatmap.data_uri(result.framed(result.picture(subject))),
-        heatmap.data_uri(result.framed(heatmap.to_rgb(relevance))),
+        heatmap.data_uri(result.framed(heatmap.to_rgb(relevance, vmax=strongest(relevance)))),
         heatmap.alt_text(relevance, asked, "the recommended rule"),
         asked,
         result.balance_of(explanation).text,

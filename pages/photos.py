@@ -25,12 +25,15 @@ with st.skeleton(height=600):
 def draw_input() -> Subject | str:
     """The picture and its square, and which network looks at it."""
     photo_input.square(PAGE)
-    photo_input.choose_one(PAGE)
-    beside_the_gallery = st.container()
-    photo_input.bring_one(PAGE)
+    gallery, mine = st.tabs(["Gallery", "Your own picture"])
+    with gallery:
+        photo_input.choose_one(PAGE)
+    with mine:
+        photo_input.bring_one(PAGE)
+    below_the_gallery = st.container()
     network_choice(PAGE)
     subject = chosen_subject(PAGE)
-    with beside_the_gallery:
+    with below_the_gallery:
         two_things(PAGE, subject)
     return subject
 

@@ -10,7 +10,7 @@ import lrp_core as lrp
 from lrp_core import heatmap
 from pages.shared import engine, explaining, session
 from pages.shared.explaining import Subject
-from pages.shared.heatmap_view import heatmap_view
+from pages.shared.heatmap_view import heatmap_view, strongest
 from pages.shared.result import balance_of
 from pages.shared.rules_text import RULES, offered
 from pages.shared.settings import Settings
@@ -40,7 +40,7 @@ def show(subject: Subject, settings: Settings) -> None:
     for rule in chosen:
         maps[rule], times[rule], lines[rule] = _explained(subject, replace(settings, rule=rule, layers=()))
     asked = explaining.question(settings, subject)
-    vmax = max(heatmap.scale(relevance).vmax for relevance in maps.values())
+    vmax = max(strongest(relevance) for relevance in maps.values())
     with st.grid(len(chosen), min_column_width=150):
         for rule in chosen:
             with st.container():

@@ -54,7 +54,7 @@ def heatmap_view(
         key: Unique among all widgets.
         alt: What the picture shows, for those who cannot see it: class and rule.
         colours: A name that `lrp_core.heatmap.colour_table` knows.
-        vmax: Relevance drawn in the strongest colour; by default the largest |relevance|.
+        vmax: Relevance drawn in the strongest colour; by default what `strongest` says.
         tag: Put on the canvas as `data-tag` together with the pixels: tells a test which settings it sees.
         underlay: Grey picture (H, W), floats in 0..1 or uint8, that shows through where `opacity` is below 1.
         opacity: How far the strongest relevance covers the underlay; see `over`.
@@ -67,7 +67,7 @@ def heatmap_view(
     if relevance.ndim != 2:
         raise ValueError(f"A heatmap has two axes, (H, W), not shape {relevance.shape}.")
     if vmax is None:
-        vmax = heatmap.scale(relevance).vmax
+        vmax = strongest(relevance)
     _component(
         key=key,
         width=width,
@@ -78,7 +78,7 @@ def heatmap_view(
             "values": _base64(relevance.astype("<f4")),
             "alt": alt,
             "tag": tag,
-            "legend": _legend(colours, vmax) if legend else None,
+            "legend": _legend(colours, vmax, bool(np.abs(relevance).max() > vmax)) if legend else None,
         },
     )
 
@@ -137,8 +137,22 @@ def only_what_counts(picture: np.ndarray, relevance: np.ndarray, percent: float)
     return np.where(chosen, picture, grey.round().astype(np.uint8)[..., None])
 
 
-def _legend(colours: str, vmax: float) -> dict:
-    return {"rgb": _base64(heatmap.colour_table(colours)), "texts": [f"\N{MINUS SIGN}{vmax:.3g}", "0", f"+{vmax:.3g}"]}
+MANY_PIXELS, CLIPPED = 10_000, 0.5
+"""A map of more pixels than that draws this percentage of them, the strongest, alike."""
+
+
+def strongest(relevance: np.ndarray) -> float:
+    """The relevance that is drawn in the strongest colour: the largest |relevance| of a small map.
+
+    Among many pixels a few extreme ones would leave everything else too pale to be seen; the legend tells of it.
+    """
+    return heatmap.scale(relevance, 100 - CLIPPED if relevance.size > MANY_PIXELS else 100).vmax
+
+
+def _legend(colours: str, vmax: float, clipped: bool) -> dict:
+    least, most = ("≤ ", "≥ ") if clipped else ("", "")
+    texts = [f"{least}\N{MINUS SIGN}{vmax:.3g}", "0", f"{most}+{vmax:.3g}"]
+    return {"rgb": _base64(heatmap.colour_table(colours)), "texts": texts}
 
 
 def _base64(array: np.ndarray) -> str:

@@ -12,6 +12,7 @@ from lrp_core.ledger import ABSORBERS, Ledger
 from pages.shared import explaining, session
 from pages.shared.explaining import Subject
 from pages.shared.film import Frame, film
+from pages.shared.heatmap_view import strongest
 from pages.shared.settings import Settings
 from pages.shared.wording import plain, signed
 
@@ -50,7 +51,7 @@ def frames(explanation: lrp.Explanation, asked: str) -> list[Frame]:
     for name, relevance in reversed(explanation.layers.items()):
         values = relevance[0].numpy()
         plane = flat(values)
-        vmax = heatmap.scale(plane).vmax
+        vmax = strongest(plane)
         gains, losses = values[values > 0].sum(), values[values < 0].sum()
         made.append(
             Frame(

@@ -11,7 +11,7 @@ import lrp_core as lrp
 from lrp_core import heatmap
 from pages.shared import explaining
 from pages.shared.explaining import Subject
-from pages.shared.heatmap_view import pixels
+from pages.shared.heatmap_view import pixels, strongest
 from pages.shared.result import balance_of, views
 from pages.shared.settings import Settings
 from pages.shared.snippet import snippet
@@ -48,7 +48,7 @@ def show(subject: Subject, settings: Settings) -> None:
 def png(subject: Subject, settings: Settings, relevance: np.ndarray) -> bytes:
     """The heatmap as it is seen on the page, the first one of two, enlarged to about 560 pixels."""
     view = next(iter(views(subject, settings).values()))
-    rgb = pixels(relevance, settings.colours, heatmap.scale(relevance).vmax, **view)
+    rgb = pixels(relevance, settings.colours, strongest(relevance), **view)
     return heatmap.png_bytes(rgb, zoom=max(1, 560 // rgb.shape[0]))
 
 

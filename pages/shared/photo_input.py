@@ -140,7 +140,7 @@ def choose_one(page: str) -> None:
     thumbnails(
         [shown.thumbnail for shown in (*looks, *gallery_looks().values())],
         key=f"{page}.gallery",
-        label="Take a picture from the gallery",
+        label="Pictures to choose from",
         chosen=sample,
         take=lambda name: choose(page, name),
     )
@@ -153,7 +153,7 @@ def bring_one(page: str) -> None:
     """Draw the ways to bring a picture of one's own."""
     upload, camera = f"{page}.upload", f"{page}.snapshot"
     st.file_uploader(
-        "Or your own picture",
+        "Upload a picture",
         type=TYPES,
         max_upload_size=MAX_BYTES // 2**20,
         key=upload,

@@ -11,6 +11,7 @@ from lrp_core import heatmap
 from pages.shared import explaining, session
 from pages.shared.explaining import Subject
 from pages.shared.film import Frame, film
+from pages.shared.heatmap_view import strongest
 from pages.shared.settings import Settings, nearest
 from pages.shared.wording import plain, signed
 
@@ -83,7 +84,7 @@ def fill(
 def frame(explanation: lrp.Explanation, name: str, value: float, asked: str) -> Frame:
     """The picture for one value of the parameter."""
     relevance = explaining.heat(explanation)
-    vmax = heatmap.scale(relevance).vmax
+    vmax = strongest(relevance)
     gains, losses = relevance[relevance > 0].sum(), relevance[relevance < 0].sum()
     start = float(explanation.ledger.total.start.numpy()[0])
     return Frame(

@@ -1,7 +1,6 @@
 // The browser half of thumbnails: one button for each picture.
 export default function ({ data, parentElement: root, setTriggerValue }) {
   const grid = root.querySelector(".grid");
-  root.querySelector(".label").textContent = data.label;
   grid.setAttribute("aria-label", data.label);
   while (grid.children.length > data.items.length) grid.lastChild.remove();
   while (grid.children.length < data.items.length) {

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 _HERE = Path(__file__)
 _component = st.components.v2.component(
     "thumbnails",
-    html='<p class="label"></p><div class="grid" role="group"></div>',
+    html='<div class="grid" role="group"></div>',
     css=_HERE.with_suffix(".css").read_text("utf-8"),
     js=_HERE.with_suffix(".js").read_text("utf-8"),
 )
@@ -48,7 +48,7 @@ def thumbnails(
     Args:
         items: At least one, no two with the same name.
         key: Unique among all widgets.
-        label: What they are, above the grid.
+        label: What they are, for those who cannot see them.
         chosen: Name of the one that is marked.
         take: Called with the name of the one that was pressed, at the start of the run that follows.
     """
