@@ -19,7 +19,8 @@ def show_model_card(card: dict[str, Any]) -> None:
     """Draw one card as an expander; `card` is what a module of `models` returns."""
     with st.expander(card["title"], icon=":material/badge:"):
         st.markdown(card["task"])
-        st.table({"Measured": map(_words, card["measured"]), "Figure": map(_figure, card["measured"].values())})
+        measured = card["measured"]
+        st.table({"Measured": [*map(_words, measured)], "Figure": [*map(_figure, measured.values())]}, hide_index=True)
         st.markdown(f"**Built** {card['architecture']} {card['parameters']:,} parameters.")
         st.markdown(f"**Trained on** {card['training']}")
         st.markdown(f"**Measured on** {card['held_out']}")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lrp_core import heatmap
-from pages.shared.heatmap_view import DIM, only_what_counts, over, pixels
+from pages.shared.heatmap_view import DIM, _legend, only_what_counts, over, pixels, strongest
 
 SIDE = 128
 
@@ -47,6 +47,14 @@ def test_what_does_not_matter_leaves_the_picture_as_it_is():
     assert over(ground, heat, relevance, 1.0, 0.5)[..., 0].tolist() == [[100, 50], [50, 75]]
     assert over(ground, heat, relevance, 1.0, 0.0).min() == 100
     assert over(ground, heat, np.zeros((2, 2)), 0.0, 1.0).min() == 100
+
+
+def test_a_few_extremes_do_not_leave_a_large_map_pale():
+    relevance = np.ones((128, 128))
+    relevance[0, :50] = -100
+    assert strongest(relevance) == 1 and strongest(relevance[:20, :20]) == 100
+    legend = _legend("grey", 1.0, clipped=True)["texts"]
+    assert legend == ["≤ −1", "0", "≥ +1"] and _legend("grey", 1.0, clipped=False)["texts"][0] == "−1"
 
 
 def test_each_view_is_what_it_says():

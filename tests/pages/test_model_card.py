@@ -1,0 +1,71 @@
+"""Model cards: whatever a card holds is told, and what it lacks leaves no empty place."""
+
+import json
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from models import digits
+from pages.shared.model_card import faithfulness
+
+PHOTOS = digits.model_card() | {
+    "title": "Everyday things",
+    "measured": {"test_photos": 3015, "accuracy": 0.8886, "motorbikes_on_white_ground_right": None},
+    "per_class": {"cat": {"photos": 120, "recall": 0.91, "precision": None}},
+    "confusions": [{"is": "cat", "called": "dog", "photos": 7}],
+    "biases": ["Many of the dogs are English springers."],
+}
+FIGURES = {"mean": 0.81, "low": 0.79, "high": 0.83, "behind": {"mean": 0, "low": 0, "high": 0}}
+WORSE = {"mean": 0.25, "low": 0.24, "high": 0.26, "behind": {"mean": 0.56, "low": 0.5, "high": 0.6}}
+BOTH = {"z+": FIGURES, "random": WORSE}
+REPORT = {
+    "localisation": {"mosaics": 256, "chance": 0.25, "methods": BOTH},
+    "flipping": {
+        "photos": 200,
+        "patch": 8,
+        "fill": "blur, 8 pixels",
+        "most_relevant_first": BOTH,
+        "least_relevant_first": BOTH,
+        "between": BOTH,
+    },
+}
+
+
+def shown(function: str, value: dict) -> AppTest:
+    app = AppTest.from_string(
+        f"import json\nfrom pages.shared.model_card import {function}\n{function}(json.loads({json.dumps(value)!r}))",
+        default_timeout=60,
+    ).run()
+    assert not app.exception
+    return app
+
+
+def test_a_card_with_every_table():
+    app = shown("show_model_card", PHOTOS)
+    (measured,) = (table.value for table in app.table)
+    assert measured["Figure"].tolist() == ["3,015", "88.86 %", "—"]
+    per_class, confusions = (frame.value for frame in app.dataframe)
+    assert per_class.iloc[0].tolist() == ["cat", "120", "91.00 %", "—"]
+    assert confusions.iloc[0].tolist() == ["cat", "dog", "7"]
+    assert any("English springers" in block.value for block in app.markdown)
+
+
+def test_a_card_without_them():
+    app = shown("show_model_card", digits.model_card())
+    assert len(app.table) == 1 and not app.dataframe
+    assert not any("Known biases" in block.value for block in app.markdown)
+
+
+def test_which_heatmaps_are_right():
+    app = shown("show_faithfulness", REPORT)
+    (table,) = (element.value for element in app.table)
+    assert table["Rule"].tolist() == ["z+", "random"]
+    assert table["In the right place"].tolist() == ["**0.810** (0.790 to 0.830)", "0.250 (0.240 to 0.260)"]
+    assert any("25%" in block.value and "256" in block.value for block in app.markdown)
+
+
+@pytest.mark.parametrize("written", [False, True])
+def test_it_is_told_where_it_was_measured(tmp_path, written):
+    if written:
+        (tmp_path / "faithfulness.json").write_text(json.dumps(REPORT))
+    assert faithfulness(tmp_path) == (REPORT if written else None)
