@@ -28,8 +28,10 @@ class RunningApp:
 
 
 @contextmanager
-def running(script: Path, log: Path) -> Iterator[RunningApp]:
+def running(script: Path, log: Path, streamlit: str = "streamlit") -> Iterator[RunningApp]:
     """Run `streamlit run script` with the project's settings until the block is left; its output goes to `log`.
+
+    streamlit: the module that is run; another one may prepare something first.
 
     Raises:
         RuntimeError: the app ended or did not answer in time; the message carries its output.
@@ -41,7 +43,7 @@ def running(script: Path, log: Path) -> Iterator[RunningApp]:
     proxies = ("http_proxy", "https_proxy", "all_proxy")
     with log.open("w") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", str(script), *options],
+            [sys.executable, "-m", streamlit, "run", str(script), *options],
             cwd=ROOT,
             env={name: value for name, value in os.environ.items() if name.lower() not in proxies},
             stdin=subprocess.DEVNULL,

@@ -1,6 +1,8 @@
 """How long one visitor waits for a new heatmap while dragging a slider, in a real Chromium.
 
     python -m benchmarks.slider_browser                         # the app, page "digits", slider "gamma"
+    python -m benchmarks.slider_browser --page photos
+    python -m benchmarks.slider_browser --page "photos?network=vgg16" --random-weights
     python -m benchmarks.slider_browser --app tests/browser/apps/slider.py --page ""
 
 A step lasts from the moment the slider sends a position until the frame that shows the answering heatmap is drawn:
@@ -51,15 +53,17 @@ def drag(slider: Locator, frames: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--app", type=Path, default=ROOT / "app.py", help="the script to serve")
-    parser.add_argument("--page", default="digits", help="path of the page in the address")
+    parser.add_argument("--page", default="digits", help="path of the page in the address, with its query if any")
     parser.add_argument("--slider", default="gamma", help="the slider's label or a part of it")
     parser.add_argument("--frames", type=int, default=240, help="moves of the mouse, one per drawn frame")
+    parser.add_argument("--random-weights", action="store_true", help="of VGG-16, where ImageNet's are not at hand")
     parser.add_argument("--chromium", default=shutil.which("chromium"), help="path of the browser")
     options = parser.parse_args()
 
+    streamlit = "benchmarks.random_vgg16" if options.random_weights else "streamlit"
     with (
         tempfile.TemporaryDirectory() as folder,
-        running(options.app, Path(folder) / "log") as app,
+        running(options.app, Path(folder) / "log", streamlit) as app,
         sync_playwright() as playwright,
         playwright.chromium.launch(executable_path=options.chromium, args=["--no-sandbox", "--disable-gpu"]) as browser,
     ):
@@ -67,7 +71,7 @@ def main() -> None:
         page.goto(f"{app.url}/{options.page}")
         slider = page.get_by_role("slider", name=re.compile(options.slider, re.IGNORECASE))
         heatmap = page.locator("canvas[data-tag]").first
-        heatmap.wait_for()
+        heatmap.wait_for(timeout=120_000)  # large weights take their time
         drag(slider, 30)  # caches and compiled script
         steps = page.evaluate_handle(STOPWATCH, [slider.element_handle(), heatmap.element_handle()])
         drag(slider, options.frames)
