@@ -5,7 +5,7 @@
 >>> explanation.relevance, explanation.ledger.total
 """
 
-from . import affine_ops, elementwise, evaluation, heatmap, pooling, presets, shaping
+from . import affine_ops, attention, elementwise, evaluation, heatmap, norms, pooling, presets, products, shaping
 from .composite import Composite
 from .errors import UnsupportedOp
 from .explanation import Explanation
@@ -45,4 +45,4 @@ __all__ = [
     "record",
 ]
 
-_REGISTERED = (affine_ops, elementwise, pooling, shaping)  # importing them fills the table of operations
+_REGISTERED = (affine_ops, attention, elementwise, norms, pooling, products, shaping)  # importing them fills the table of operations

@@ -141,10 +141,10 @@ class Composite:
         return self.by_kind.get(kind, self.default)
 
     def of_sum(self, names: tuple[str, ...], kind: str) -> Rule:
-        """Rule of an addition or average: epsilon with the epsilon of the default rule, unless named otherwise."""
+        """Rule of an addition, average or norm: epsilon with that of the default rule, unless named otherwise."""
         rule = self.named(names)
         if rule is None:
             rule = self.by_kind.get(kind, self.default)
-        if isinstance(rule, RULES_OF_SUMS):
+        if isinstance(rule, RULES_OF_SUMS) or (kind == "norm" and isinstance(rule, Pass)):
             return rule
         return Epsilon(getattr(self.default, "epsilon", 1e-6), getattr(self.default, "relative", False))

@@ -7,14 +7,15 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function
 
 from .message import Message, row_sums
 from .ratios import over_output
 from .registry import propagates
 from .steps import Context, Outcome, Step, Value
 
-GATES = ("sigmoid", "hardsigmoid", "softmax")
-"""operations that make a gate: a factor in [0, 1] that lets a signal through"""
+GATES = {"sigmoid": 3, "hardsigmoid": 3, "softmax": 3, "silu": 2, "gelu": 2, "relu": 2, "tanh": 1}
+"""operations that make a gate, a factor that lets a signal through; of two, the higher one is the gate"""
 
 
 @propagates(
@@ -29,9 +30,19 @@ def activation(step: Step, message: Message, context: Context) -> Outcome:
 
 
 @propagates(torch.neg, "negative", "positive", kind="product")
-def scaling(step: Step, message: Message, context: Context) -> Outcome:
-    """A constant factor changes the units of a value, not its relevance."""
+def sign(step: Step, message: Message, context: Context) -> Outcome:
+    """A sign changes the units of a value, not its relevance."""
+    if message.value is step.outputs[0].tensor:
+        factor = -1 if step.op != "positive" else 1
+        return Outcome((context.message(message.coefficient * factor, step.inputs[0].available()),))
     return Outcome((context.message(message.relevance),))
+
+
+def gated(signal: Tensor, gate: Tensor) -> Tensor:
+    """``signal * gate`` where the gate is a constant to every composite: signal takes all (Arras 2017)."""
+    if has_torch_function((signal, gate)):
+        return handle_torch_function(gated, (signal, gate), signal, gate)
+    return signal * gate
 
 
 def _reduced(tensor: Tensor, shape: Any) -> Tensor:
@@ -53,7 +64,8 @@ def addition(step: Step, message: Message, context: Context) -> Outcome:
         elif not isinstance(operand, Tensor) and operand == 0:
             continue  # sum() of Python starts with 0
         else:
-            constant = constant + row_sums(ratio.s * (operand * factor), context.rows)
+            given = operand.masked_fill(operand.isinf(), 0.0) if isinstance(operand, Tensor) else operand  # a mask
+            constant = constant + row_sums(ratio.s * (given * factor), context.rows)
     return Outcome(tuple(messages), epsilon=ratio.epsilon, constant=constant, dropped=ratio.dropped)
 
 
@@ -67,37 +79,66 @@ def _signed_operands(step: Step) -> list[tuple[Any, float]]:
 
 
 def _run_product(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tracked: Any) -> Any:
-    """A constant divided by a tracked value is not a product, and has no rule."""
-    if len(args) < 2 or (not tracked(args[0]) and "div" in function.__name__) or "rdiv" in function.__name__:
+    """A constant divided by a tracked value is not a product, and has no rule; nor has a quotient that is rounded."""
+    if len(args) < 2 or kwargs.get("rounding_mode") or "rdiv" in function.__name__ or "rtruediv" in function.__name__:
+        return None
+    if not tracked(args[0]) and "div" in function.__name__:
         return None
     return function(*args, **kwargs), {}
 
 
-@propagates(torch.mul, torch.div, "rdiv", kind="product", run=_run_product)
+@propagates(torch.mul, torch.div, gated, kind="product", run=_run_product)
 def product(step: Step, message: Message, context: Context) -> Outcome:
     """A constant factor takes nothing. Of two factors CP-LRP gives all to the signal and nothing to the gate,
 
-    AttnLRP half to each; a divisor counts as a constant, like the deviation in a normalisation.
+    AttnLRP half to each; a deviation, and a gate of its own signal, count as constants (see ``constants.py``).
     """
-    relevance = message.relevance
-    if len(step.inputs) == 1:
-        return Outcome((context.message(_reduced(relevance, step.inputs[0].shape)),))
-    first, second = step.inputs
-    weights = (0.5, 0.5)
-    if step.op == "div":
-        weights = (1.0, 0.0)
-    elif context.composite.attention == "cp" and is_gate(first) != is_gate(second):
-        weights = (0.0, 1.0) if is_gate(first) else (1.0, 0.0)
-    messages = [
-        context.message(_reduced(relevance * weight, value.shape)) if weight else None
-        for value, weight in zip(step.inputs, weights, strict=True)
-    ]
+    keeps_form = message.value is step.outputs[0].tensor
+    arrived = message.coefficient if keeps_form else message.relevance
+    messages: list[Message | None] = []
+    for place, (weight, value) in enumerate(zip(_shares(step, context), step.inputs, strict=True)):
+        if not weight:
+            messages.append(None)
+        elif keeps_form:
+            share = _over_operand(step, place, arrived if weight == 1 else arrived * weight)
+            messages.append(context.message(_reduced(share, value.shape), value.available()))
+        else:
+            share = arrived if weight == 1 else arrived * weight
+            messages.append(context.message(_reduced(share, value.shape)))
     return Outcome(tuple(messages))
 
 
-def is_gate(value: Value) -> bool:
-    """Whether a value is a gate, possibly reshaped."""
+def _shares(step: Step, context: Context) -> tuple[float, ...]:
+    """The part of the relevance that each input takes."""
+    if len(step.inputs) == 1:
+        return (1.0,)
+    if step.silent:
+        return tuple(0.0 if place in step.silent else 1.0 for place in (0, 1))
+    return halves_or_signal(step.inputs, context)
+
+
+def halves_or_signal(inputs: tuple[Value, ...], context: Context) -> tuple[float, float]:
+    """Of two factors, by the composite: half each, or all to the signal where one is more of a gate."""
+    first, second = map(gate_rank, inputs)
+    if context.composite.attention == "attnlrp" or first == second:
+        return 0.5, 0.5
+    return (0.0, 1.0) if first > second else (1.0, 0.0)
+
+
+def _over_operand(step: Step, place: int, coefficient: Tensor) -> Tensor:
+    """The coefficient of one factor from that of the product: times the other factor."""
+    operands = step.args[:2]
+    mine = [index for index, operand in enumerate(operands) if isinstance(operand, Value)][place]
+    other = operands[1 - mine]
+    other = other.available() if isinstance(other, Value) else other
+    return coefficient / other if step.op == "div" else coefficient * other
+
+
+def gate_rank(value: Value) -> int:
+    """How much of a gate a value is, by the operation it comes from; 0 for a plain signal."""
     producer = value.producer
     if producer is None:
-        return False
-    return producer.op in GATES or (producer.kind == "shape" and is_gate(producer.inputs[0]))
+        return 0
+    if producer.kind == "shape" or (producer.op in ("mul", "div") and len(producer.inputs) == 1):
+        return gate_rank(producer.inputs[0])
+    return GATES.get(producer.op, 0)

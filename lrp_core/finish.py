@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .constants import find_constants
 from .linear_maps import Diagonal, merge
 from .steps import Step, Value, can_be_dropped, found
 from .tape import Tape
@@ -25,6 +26,7 @@ def finish(
         sources = [_end_of(relevance_at, steps), *sources]
     needed = _leading_to(output)
     steps = _merged([step for step in steps if step in needed], output, weights)
+    find_constants(steps, output)
     live = set(steps)
     for step in steps:
         for value in (*step.inputs, *step.outputs):

@@ -39,11 +39,8 @@ class LinearMap:
     def weighed(self, s: Tensor, vector: Tensor, rows: int) -> Tensor:
         """``s`` times a vector over outputs, summed: (B,) in float64."""
         if self.output_axis == -1:
-            per_row = s.reshape(rows, -1, s.shape[-1]).sum(1)
-        else:
-            per_item = s.sum(tuple(range(2, s.dim()))) if s.dim() > 2 else s
-            per_row = per_item if len(s) == rows else per_item.reshape(rows, -1, s.shape[1]).sum(1)
-        return torch.mv(per_row, vector).double()
+            return weighed(s, vector, rows)
+        return weighed(s.sum(tuple(range(2, s.dim()))) if s.dim() > 2 else s, vector, rows)
 
 
 class Dense(LinearMap):
@@ -109,6 +106,12 @@ class Contraction(LinearMap):
 
     def transpose(self, s: Tensor, weight: Tensor, x: Tensor) -> Tensor:
         return adjoint(lambda leaf: self.operation(leaf, weight), [x], [s])[0]
+
+
+def weighed(s: Tensor, vector: Tensor, rows: int) -> Tensor:
+    """``s`` (..., K) times ``vector`` (K,), summed: (B,) in float64."""
+    per_row = s if s.shape == (rows, len(vector)) else s.reshape(rows, -1, len(vector)).sum(1)
+    return torch.mv(per_row, vector).double()
 
 
 def norm_scale(mean: Tensor, var: Tensor, gain: Tensor | None, shift: Tensor | None, eps: float) -> tuple[Any, Any]:

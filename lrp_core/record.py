@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from .finish import finish, is_finite
 from .modes import plain_arithmetic
 from .registry import lookup, op_name
-from .steps import Step, Value, can_be_dropped, found, replaced
+from .steps import Operation, Step, Value, can_be_dropped, found, replaced
 from .tape import Tape
 from .weights import cache_of
 
@@ -116,14 +116,7 @@ class Recorder(TorchFunctionMode):
         call_args, call_kwargs = replaced((args, kwargs), Tensor, self._current)
         in_place = _is_in_place(function, kwargs)
         views = self._protect(args[0], name) if in_place and isinstance(args[0], Tensor) else []
-        operation = lookup(name)
-        memo: dict[str, Any] = {}
-        ran = operation.run(function, args, kwargs, self._tracked) if operation and operation.run else None
-        if ran is not None:
-            result, memo = ran
-        else:
-            result = function(*args, **kwargs)
-            operation = None if operation and operation.run else operation
+        result, operation, memo = self._run(name, function, args, kwargs)
         changed = args[0] if in_place and result is None else result
         outputs = [t for t in found(changed, Tensor) if t.is_floating_point() or t.is_complex()]
         if not outputs or (changed is args[0] and not in_place):
@@ -133,6 +126,16 @@ class Recorder(TorchFunctionMode):
             memo["map"] = replace(memo["map"], sources=())  # made on the fly: not to be kept with the model
         self._add(name, function, call_args, call_kwargs, operation, memo, tensors, outputs)
         return result
+
+    def _run(self, name: str, function: Any, args: Any, kwargs: Any) -> tuple[Any, Operation | None, dict[str, Any]]:
+        """The result, the operation that will pass relevance back (None: unsupported), and what it will need."""
+        for operation in lookup(name):
+            if operation.run is None:
+                return function(*args, **kwargs), operation, {}
+            ran = operation.run(function, args, kwargs, self._tracked)
+            if ran is not None:
+                return ran[0], operation, ran[1]
+        return function(*args, **kwargs), None, {}
 
     def _add(
         self, op: str, function: Any, args: Any, kwargs: Any, operation: Any, memo: Any, tensors: Any, outputs: Any
@@ -146,7 +149,9 @@ class Recorder(TorchFunctionMode):
         values = tuple(Value(t) for t in outputs)
         label = name if is_layer and count == 1 else f"{name}#{count}"
         index = len(self.steps)
-        step = Step(index, label, kind, op, function, args, kwargs, inputs, values, operation, is_layer, memo)
+        step = Step(
+            index, label, kind, op, function, args, kwargs, inputs, values, operation, is_layer=is_layer, memo=memo
+        )
         for value in inputs:
             value.consumers.append(step)
         if op == "relu" and inputs[0].rectified is None:

@@ -34,7 +34,7 @@ _CLOSURES = {
 }
 
 
-_OPERATIONS: dict[str, Operation] = {}
+_OPERATIONS: dict[str, tuple[Operation, ...]] = {}
 
 
 def op_name(function: Callable[..., Any]) -> str:
@@ -46,9 +46,9 @@ def op_name(function: Callable[..., Any]) -> str:
     return PLAIN_NAMES.get(name, name)
 
 
-def lookup(name: str) -> Operation | None:
-    """The operation registered under this name, or None."""
-    return _OPERATIONS.get(name)
+def lookup(name: str) -> tuple[Operation, ...]:
+    """The operations registered under this name, the latest first; the first whose ``run`` accepts the call counts."""
+    return _OPERATIONS.get(name, ())
 
 
 def propagates(
@@ -71,7 +71,7 @@ def propagates(
     def register(propagate: Propagate) -> Propagate:
         for function in functions:
             name = function if isinstance(function, str) else op_name(function)
-            _OPERATIONS[name] = Operation(kind, propagate, run)
+            _OPERATIONS[name] = (Operation(kind, propagate, run), *lookup(name))
         return propagate
 
     return register

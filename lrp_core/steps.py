@@ -68,6 +68,10 @@ class Step:
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     operation: Operation | None
+    silent: tuple[int, ...] = ()
+    """places of the inputs that count as constants whatever the composite: deviations, and gates of their own signal"""
+    reached: bool = True
+    """whether relevance can come here; what only deviations and gates are made of needs no rule"""
     is_layer: bool = False
     """whether it has parameters, and so a name in the model"""
     memo: dict[Any, Any] = field(default_factory=dict)
@@ -120,10 +124,8 @@ class Step:
 
     def run_again(self) -> Tensor:
         """The output, computed once more from the inputs that the tape kept."""
-        x = self.inputs[0].tensor
-        assert x is not None, f"{self.name}: an input was not kept"
         if self.map is not None:
-            return self.map.forward(x, self.map.weight, self.map.bias)
+            return self.map.forward(self.inputs[0].available(), self.map.weight, self.map.bias)
         return self.again(*(value.available() for value in self.inputs))
 
 

@@ -69,7 +69,7 @@ class Tape:
 
     def unsupported(self) -> tuple[Step, ...]:
         """The steps that have no rule; while there is one, :meth:`explain` raises :class:`UnsupportedOp`."""
-        return tuple(step for step in self.steps if step.operation is None)
+        return tuple(step for step in self.steps if step.operation is None and step.reached)
 
     def plan(self, composite: Composite) -> tuple[tuple[Step, Rule | None], ...]:
         """Each step with the rule that the composite gives it; None where the operation has only one way."""
@@ -85,7 +85,9 @@ class Tape:
                 return composite.default
             if step in depth:
                 return composite.of_affine(names, step.kind, depth[step], raw[step.inputs[0]])
-            if step.kind == "add" or (step.kind == "pool" and "winners" not in step.memo):
+            if not step.reached:
+                return None
+            if step.kind in ("add", "norm") or (step.kind == "pool" and "winners" not in step.memo):
                 return composite.of_sum(names, step.kind)
             return None
 

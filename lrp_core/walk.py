@@ -85,8 +85,11 @@ def walk(
 def _pass(step: Step, messages: tuple[Message | None, ...], context: Context, zero: Tensor) -> Passage:
     r_out = _sum([message.total for message in messages if message is not None])
     arrived: Any = messages[0] if len(messages) == 1 else messages
-    assert step.operation is not None
-    propagate = gradient.propagate if context.composite.is_gradient else step.operation.propagate
+    if context.composite.is_gradient:
+        propagate = gradient.propagate
+    else:
+        assert step.operation is not None
+        propagate = step.operation.propagate
     outcome = _outcome_of(propagate(step, arrived, context), step, r_out, context)
     r_in = [message.total for message in outcome.messages if message is not None]
     absorbed = [a if isinstance(a, Tensor) else zero for a in (getattr(outcome, name) for name in ABSORBERS)]
