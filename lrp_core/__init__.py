@@ -45,4 +45,12 @@ __all__ = [
     "record",
 ]
 
-_REGISTERED = (affine_ops, attention, elementwise, norms, pooling, products, shaping)  # importing them fills the table of operations
+_REGISTERED = (
+    affine_ops,
+    attention,
+    elementwise,
+    norms,
+    pooling,
+    products,
+    shaping,
+)  # importing them fills the table of operations

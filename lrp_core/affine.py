@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .boxes import share_within_box
 from .layer import Layer, Share
-from .message import Message, row_sums
+from .message import Message
 from .ratios import (
     epsilon_of,
     over,
@@ -26,6 +26,7 @@ from .ratios import (
     taken,
     visible_output,
 )
+from .rows import row_sums
 from .rules import LRP0, AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, WSquare, ZBox, ZPlus
 from .steps import Context, Outcome, Step
 

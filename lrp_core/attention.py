@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .message import Message, row_sums
+from .message import Message
 from .products import coefficient_of
 from .registry import propagates
+from .rows import row_sums
 from .steps import Context, Outcome, Step, Value
 
 
@@ -38,7 +39,7 @@ def softmax(step: Step, message: Message, context: Context) -> Outcome:
 
 @propagates(torch.log_softmax, kind="attention", run=_run_softmax)
 def log_softmax(step: Step, message: Message, context: Context) -> Outcome:
-    """AttnLRP: R_i = x_i (c_i - s_i sum_j c_j) with c = R / log s; CP-LRP: the normaliser is a constant, R_i = x_i c_i."""
+    """AttnLRP: R_i = x_i (c_i - s_i sum_j c_j) with c = R / log s; CP-LRP: the normaliser is a constant."""
     c, dropped = coefficient_of(step, message, context)
     if context.composite.attention != "cp":
         c = c - step.outputs[0].available().exp() * c.sum(step.memo["axis"], keepdim=True)
@@ -79,9 +80,8 @@ class Heads:
 
     @staticmethod
     def of(given: dict[str, Any]) -> Heads:
-        query, key, value, mask = (
-            item.available() if isinstance(item, Value) else item for item in (given.get(name) for name in NAMES[:4])
-        )
+        items: list[Any] = [given.get(name) for name in NAMES[:4]]
+        query, key, value, mask = (item.available() if isinstance(item, Value) else item for item in items)
         groups = query.shape[-3] // key.shape[-3] if given.get("enable_gqa") else 1
         if groups > 1:
             key, value = (tensor.repeat_interleave(groups, -3) for tensor in (key, value))
@@ -97,16 +97,14 @@ class Heads:
             scores = scores.masked_fill_(~allowed, -torch.inf)
         if self.mask is None:
             return torch.softmax(scores, -1)
-        if self.mask.dtype == torch.bool:
-            scores = scores.masked_fill(~self.mask, -torch.inf)
-        else:
-            scores = scores + self.mask
+        is_bool = self.mask.dtype == torch.bool
+        scores = scores.masked_fill(~self.mask, -torch.inf) if is_bool else scores + self.mask
         return torch.softmax(scores, -1).nan_to_num_(nan=0.0)
 
     def shared(self, back: Tensor, shape: torch.Size) -> Tensor:
         """Undo the repetition of heads, and of what was broadcast."""
         if self.groups > 1 and back.shape[-3] != shape[-3]:
-            back = back.unflatten(-3, (shape[-3], self.groups)).sum(-3)
+            back = back.reshape(*back.shape[:-3], shape[-3], self.groups, *back.shape[-2:]).sum(-3)
         return back.sum_to_size(shape)
 
 

@@ -28,6 +28,8 @@ def find_constants(steps: list[Step], output: Value) -> None:
 
 
 def _silent(step: Step, roots: dict[Value, Value]) -> tuple[int, ...]:
+    if step.op == "gated":
+        return (len(step.inputs) - 1,) if isinstance(step.args[1], Value) else ()
     if len(step.inputs) != 2 or step.op not in ("mul", "div"):
         return ()
     if step.op == "div":
@@ -68,6 +70,8 @@ def _mark_reached(steps: list[Step], output: Value) -> None:
     read: set[Value] = {output}
     for step in reversed(steps):
         step.reached = any(value in reached for value in step.outputs)
+        if not step.reached and step.operation is None:
+            step.kind = "constant"
         if step.reached:
             reached.update(value for place, value in enumerate(step.inputs) if place not in step.silent)
             read.update((*step.inputs, *step.outputs))

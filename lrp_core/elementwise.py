@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
-from .message import Message, row_sums
+from .message import Message
 from .ratios import over_output
 from .registry import propagates
+from .rows import row_sums
 from .steps import Context, Outcome, Step, Value
 
 GATES = {"sigmoid": 3, "hardsigmoid": 3, "softmax": 3, "silu": 2, "gelu": 2, "relu": 2, "tanh": 1}
@@ -50,9 +51,31 @@ def _reduced(tensor: Tensor, shape: Any) -> Tensor:
     return tensor if tensor.shape == shape else tensor.sum_to_size(shape)
 
 
-@propagates(torch.add, torch.sub, "rsub", kind="add")
+MASKED = -1e4
+"""scores at most so large are masked: softmax gives them exactly nothing"""
+
+
+def is_mask(item: Any) -> bool:
+    """Whether a constant is a mask that is added to scores: nothing but 0 and very large negative numbers."""
+    if not isinstance(item, Tensor) or not item.is_floating_point():
+        return False
+    return bool(((item == 0) | (item <= MASKED)).all())
+
+
+def _run_addition(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tracked: Any) -> Any:
+    constants = [item for item in args if not tracked(item)]
+    is_masking = not kwargs and len(args) == 2 and "add" in function.__name__ and any(map(is_mask, constants))
+    return function(*args, **kwargs), {"masking": True} if is_masking else {}
+
+
+@propagates(torch.add, torch.sub, "rsub", kind="add", run=_run_addition)
 def addition(step: Step, message: Message, context: Context) -> Outcome:
-    """Operands share by what they give to the sum (LRP-epsilon); constants absorb theirs."""
+    """Operands share by what they give to the sum (LRP-epsilon); constants absorb theirs, masks nothing."""
+    if "masking" in step.memo and len(step.inputs) == 1:
+        keeps_form = message.value is step.outputs[0].tensor
+        value = step.inputs[0].available() if keeps_form else None
+        arrived = message.coefficient if keeps_form else message.relevance
+        return Outcome((context.message(_reduced(arrived, step.inputs[0].shape), value),))
     assert context.rule is not None
     ratio = over_output(step, message, context.rule, context.rows)
     messages: list[Message | None] = []
@@ -64,8 +87,7 @@ def addition(step: Step, message: Message, context: Context) -> Outcome:
         elif not isinstance(operand, Tensor) and operand == 0:
             continue  # sum() of Python starts with 0
         else:
-            given = operand.masked_fill(operand.isinf(), 0.0) if isinstance(operand, Tensor) else operand  # a mask
-            constant = constant + row_sums(ratio.s * (given * factor), context.rows)
+            constant = constant + row_sums(ratio.s * (operand * factor), context.rows)
     return Outcome(tuple(messages), epsilon=ratio.epsilon, constant=constant, dropped=ratio.dropped)
 
 
@@ -105,15 +127,14 @@ def product(step: Step, message: Message, context: Context) -> Outcome:
         else:
             share = arrived if weight == 1 else arrived * weight
             messages.append(context.message(_reduced(share, value.shape)))
-    return Outcome(tuple(messages))
+    nobody = all(message is None for message in messages)
+    return Outcome(tuple(messages), constant=message.total if nobody else 0.0)
 
 
 def _shares(step: Step, context: Context) -> tuple[float, ...]:
     """The part of the relevance that each input takes."""
-    if len(step.inputs) == 1:
-        return (1.0,)
-    if step.silent:
-        return tuple(0.0 if place in step.silent else 1.0 for place in (0, 1))
+    if step.silent or len(step.inputs) == 1:
+        return tuple(0.0 if place in step.silent else 1.0 for place in range(len(step.inputs)))
     return halves_or_signal(step.inputs, context)
 
 

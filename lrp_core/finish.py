@@ -7,7 +7,8 @@ from torch import Tensor
 
 from .constants import find_constants
 from .linear_maps import Diagonal, merge
-from .steps import Step, Value, can_be_dropped, found
+from .placement import place_rows
+from .steps import Step, Value, can_be_dropped
 from .tape import Tape
 from .weights import WeightCache
 
@@ -34,7 +35,7 @@ def finish(
         value = step.outputs[0]
         if value is not output and value.consumers and can_be_dropped(value):
             value.tensor = None
-    _check_rows(steps, logits)
+    place_rows(steps, sources, output, len(logits))
     for index, step in enumerate(steps):
         step.index = index
         for value in (*step.inputs, *step.outputs):
@@ -61,28 +62,6 @@ def _check_output(logits: Tensor) -> None:
         raise ValueError(f"The model's output is {logits.dtype}; LRP works in float32 or float64.")
     if not is_finite(logits):
         raise ValueError("The model's output holds NaN or infinite values.")
-
-
-def _check_rows(steps: list[Step], logits: Tensor) -> None:
-    """Sums per row need the batch in front; refuse a model that moves it, unless there is only one row.
-
-    Row numbers take the place of the data; what changes with them is not a constant, and must lie in its own row.
-    """
-    rows = len(logits)
-    number = torch.arange(1.0, rows + 1, device=logits.device)
-    for step in steps if rows > 1 else ():
-        if step.kind != "shape" or any(value.shape[:1] != (rows,) for value in step.inputs):
-            continue
-        marks = [number.reshape(-1, *[1] * (len(v.shape) - 1)).expand(v.shape) for v in step.inputs]
-        once, twice = (found(step.again(*(m * times for m in marks)), Tensor) for times in (1, 2))
-        for first, second in zip(once, twice, strict=True):
-            in_front = first.reshape(rows, -1) if first.numel() % rows == 0 else first.reshape(1, -1)
-            wrong = (first != second).reshape(in_front.shape) & (in_front != number[: len(in_front), None])
-            if wrong.any():
-                raise ValueError(
-                    f"The step {step.name} moves the batch axis, so that rows cannot be told apart; record one row "
-                    "at a time."
-                )
 
 
 def _end_of(layer: str, steps: list[Step]) -> Value:

@@ -35,8 +35,7 @@ def propagate(step: Step, arrived: Message | tuple[Message | None, ...], context
         passed = max_pool(step, arrived, context).messages
     else:
         passed = _chained(step, messages, context)
-    received = sum(m.total for m in messages if m is not None)
-    return Outcome(passed, bias=bias, dropped=received - bias - sum(m.total for m in passed if m is not None))
+    return Outcome(passed, bias=bias, dropped=None)
 
 
 def _chained(step: Step, messages: tuple[Message | None, ...], context: Context) -> tuple[Message, ...]:

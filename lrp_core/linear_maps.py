@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .adjoint import adjoint
+from .rows import Rows, weighed
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +37,7 @@ class LinearMap:
         """A vector over outputs, shaped to broadcast over a z of so many dimensions."""
         return vector if self.output_axis == -1 else vector.reshape(-1, *[1] * (dims - 2))
 
-    def weighed(self, s: Tensor, vector: Tensor, rows: int) -> Tensor:
+    def weighed(self, s: Tensor, vector: Tensor, rows: Rows) -> Tensor:
         """``s`` times a vector over outputs, summed: (B,) in float64."""
         if self.output_axis == -1:
             return weighed(s, vector, rows)
@@ -106,12 +107,6 @@ class Contraction(LinearMap):
 
     def transpose(self, s: Tensor, weight: Tensor, x: Tensor) -> Tensor:
         return adjoint(lambda leaf: self.operation(leaf, weight), [x], [s])[0]
-
-
-def weighed(s: Tensor, vector: Tensor, rows: int) -> Tensor:
-    """``s`` (..., K) times ``vector`` (K,), summed: (B,) in float64."""
-    per_row = s if s.shape == (rows, len(vector)) else s.reshape(rows, -1, len(vector)).sum(1)
-    return torch.mv(per_row, vector).double()
 
 
 def norm_scale(mean: Tensor, var: Tensor, gain: Tensor | None, shift: Tensor | None, eps: float) -> tuple[Any, Any]:

@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .linear_maps import weighed
-from .message import Message, row_sums
+from .message import Message
 from .ratios import epsilon_of, over_output, over_stabilised
-from .registry import op_name, propagates
+from .registry import propagates
+from .rows import row_sums, weighed
 from .rules import Pass
 from .steps import Context, Outcome, Step
 
@@ -94,7 +94,7 @@ def norm(step: Step, message: Message, context: Context) -> Outcome:
     back = context.message(deviation.transpose(ratio.s), value.available())
     took: Tensor | float = 0.0
     if bias is not None and mode == "absorb":
-        along_last = op_name(step.function) == "layer_norm" and bias.dim() == 1
+        along_last = step.op == "layer_norm" and bias.dim() == 1
         took = weighed(ratio.s, bias, context.rows) if along_last else row_sums(ratio.s * bias, context.rows)
     elif bias is not None and mode == "spread":
         groups = (ratio.s * bias).reshape(len(deviation.rstd), -1)

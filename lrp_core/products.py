@@ -9,9 +9,10 @@ from torch import Tensor
 
 from .adjoint import adjoint
 from .elementwise import halves_or_signal
-from .message import Message, row_sums
+from .message import Message
 from .ratios import over
 from .registry import propagates
+from .rows import row_sums
 from .steps import Context, Outcome, Step, Value
 
 
@@ -78,8 +79,7 @@ def sum_and_product(step: Step, message: Message, context: Context) -> Outcome:
     values = [factor for factor in factors if isinstance(factor, Value)]
     shares = halves_or_signal((values[0], values[1]), context) if len(values) == 2 else (1.0,)
     first, second = (factor.available() if isinstance(factor, Value) else factor for factor in factors)
-    backs = (lambda: torch.matmul(s, second.mT), lambda: torch.matmul(first.mT, s))
-    wanted = [back for back, factor in zip(backs, factors, strict=True) if isinstance(factor, Value)]
-    for value, back, share in zip(values, wanted, shares, strict=True):
-        messages.append(context.message(back() * (alpha * share), value.available()) if share else None)
+    for value, share in zip(values, shares, strict=True):
+        back = torch.matmul(s, second.mT) if value is factors[0] else torch.matmul(first.mT, s)
+        messages.append(context.message(back.mul_(alpha * share), value.available()) if share else None)
     return Outcome(tuple(messages), constant=constant, dropped=dropped)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .message import Message, row_sums
+from .message import Message
+from .rows import Rows, row_sums
 from .rules import Rule
 from .steps import Step
 
@@ -33,22 +34,21 @@ def visible_output(step: Step, message: Message) -> Tensor:
     return step.output()
 
 
-def epsilon_of(step: Step, rule: Rule, rows: int) -> Tensor | float:
+def epsilon_of(step: Step, rule: Rule, rows: Rows) -> Tensor | float:
     """The stabiliser in units of z: a number, or one per row, shaped to broadcast over z, where it is relative."""
     epsilon = float(getattr(rule, "epsilon", 0.0))
     if epsilon == 0 or not getattr(rule, "relative", False):
         return epsilon
     scale = step.kept("rms", lambda: _root_mean_square(step, rows))
     z_shape = step.outputs[0].shape
-    per_row = (epsilon * scale).clamp(min=tiny(scale.dtype)).repeat_interleave(z_shape[0] // rows)
-    return per_row.reshape(-1, *[1] * (len(z_shape) - 1))
+    return rows.spread((epsilon * scale).clamp(min=tiny(scale.dtype)), z_shape)
 
 
-def _root_mean_square(step: Step, rows: int) -> Tensor:
+def _root_mean_square(step: Step, rows: Rows) -> Tensor:
     """Of z, per row, in the type of z."""
     kept = step.outputs[0].tensor
     z = kept if kept is not None else step.run_again()
-    return row_sums(z, rows, z).div(z.numel() // rows).sqrt().to(z.dtype)
+    return row_sums(z, rows, z).div(z.numel() // rows.count).sqrt().to(z.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,13 +72,13 @@ class Denominator:
         zero = tensor == 0
         return Denominator(tensor.masked_fill(zero, torch.inf), zero) if zero.any() else Denominator(tensor, None)
 
-    def under(self, message: Message, rows: int) -> tuple[Tensor, Tensor | float]:
+    def under(self, message: Message, rows: Rows) -> tuple[Tensor, Tensor | float]:
         """R / denominator, and what is dropped where the denominator is zero."""
         relevance = message.relevance
         return relevance / self.divisor, 0.0 if self.zero is None else row_sums(relevance * self.zero, rows)
 
 
-def over_output(step: Step, message: Message, rule: Rule, rows: int) -> Ratio:
+def over_output(step: Step, message: Message, rule: Rule, rows: Rows) -> Ratio:
     """The relevance at a step's output over the stabilised output, by LRP-0 or LRP-epsilon."""
     epsilon = epsilon_of(step, rule, rows)
     if isinstance(epsilon, float) and epsilon == 0:
@@ -89,14 +89,14 @@ def over_output(step: Step, message: Message, rule: Rule, rows: int) -> Ratio:
     return over_stabilised(message, step.output(), epsilon, rows)
 
 
-def over_stabilised(message: Message, z: Tensor, epsilon: Tensor | float, rows: int) -> Ratio:
+def over_stabilised(message: Message, z: Tensor, epsilon: Tensor | float, rows: Rows) -> Ratio:
     """R / (z + epsilon sgn z) for any z; nothing but a zero denominator drops relevance."""
     sign = torch.where(z >= 0, 1.0, -1.0).to(z.dtype)
     s, dropped = over(message, z + epsilon * sign, rows)
     return Ratio(s, taken(epsilon, s * sign, rows), dropped)
 
 
-def _over_plain_output(step: Step, message: Message, rows: int) -> Ratio:
+def _over_plain_output(step: Step, message: Message, rows: Rows) -> Ratio:
     """R / z: the coefficient itself where relevance is a multiple of z."""
     if is_rectified(step, message):
         return Ratio(torch.ops.aten.threshold_backward(message.coefficient, message.value, 0))
@@ -107,7 +107,7 @@ def _over_plain_output(step: Step, message: Message, rows: int) -> Ratio:
     return Ratio(s, dropped=dropped)
 
 
-def over(message: Message, denominator: Tensor, rows: int) -> tuple[Tensor, Tensor | float]:
+def over(message: Message, denominator: Tensor, rows: Rows) -> tuple[Tensor, Tensor | float]:
     """R / denominator with 0/0 = 0, and what is dropped where the denominator is zero: nobody is there to take it."""
     return Denominator.of(denominator).under(message, rows)
 
@@ -118,7 +118,7 @@ def ratio_of_value(message: Message, denominator: Tensor) -> Tensor:
     return torch.div(message.value, denominator, out=denominator).mul_(message.coefficient)
 
 
-def taken(epsilon: Tensor | float, s: Tensor, rows: int) -> Tensor | float:
+def taken(epsilon: Tensor | float, s: Tensor, rows: Rows) -> Tensor | float:
     """What a stabiliser takes: sum of epsilon * s per row, (B,) in float64."""
     if isinstance(epsilon, Tensor):
         return row_sums(s * epsilon, rows)

@@ -11,11 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from .elementwise import is_mask
 from .finish import finish, is_finite
 from .modes import plain_arithmetic
 from .registry import lookup, op_name
 from .steps import Operation, Step, Value, can_be_dropped, found, replaced
 from .tape import Tape
+from .unfolding import UNFOLDED
 from .weights import cache_of
 
 MAKES_CONSTANTS = {"zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like"} | {
@@ -85,6 +87,8 @@ class Recorder(TorchFunctionMode):
         def track(tensor: Tensor) -> Tensor:
             if not tensor.is_floating_point():
                 return tensor
+            if (tensor == -torch.inf).any() and is_mask(tensor):
+                return tensor
             _check_input(name, tensor)
             seen = tensor.detach().clone()  # the caller, or a layer in place, may write to it
             self._source(seen, name if len(tensors) == 1 else f"{name}[{len(self.sources)}]")
@@ -113,6 +117,11 @@ class Recorder(TorchFunctionMode):
         if name in MAKES_CONSTANTS or not any(id(t) in self._live for t in tensors):
             return self._constant(name, function, tensors, args, kwargs)
 
+        if name in UNFOLDED:
+            with self:
+                unfolded = UNFOLDED[name](*args, **kwargs)
+            if unfolded is not NotImplemented:
+                return unfolded
         call_args, call_kwargs = replaced((args, kwargs), Tensor, self._current)
         in_place = _is_in_place(function, kwargs)
         views = self._protect(args[0], name) if in_place and isinstance(args[0], Tensor) else []

@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .adjoint import adjoint
-from .message import Message, row_sums
+from .message import Message
 from .registry import propagates
+from .rows import row_sums
 from .steps import Context, Outcome, Step, found, replaced
 
 
@@ -67,7 +68,7 @@ def moved(step: Step, arrived: Message | tuple[Message | None, ...], context: Co
         return Outcome(passed)
     covered = _without_constants(step, [torch.ones_like(t) for t in like])
     return Outcome(passed, constant=sum(
-        row_sums(m.relevance * (1 - c), context.rows) for m, c in zip(messages, covered, strict=True) if m is not None
+        row_sums(m.relevance * (1 - c), m.rows) for m, c in zip(messages, covered, strict=True) if m is not None
     ))  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .limits import Budget
 from .message import Message
+from .rows import Rows
 
 if TYPE_CHECKING:
     from .composite import Composite
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 class Value:
     """One tensor as it was at one moment: an operation in place makes a new value."""
 
-    __slots__ = ("__weakref__", "_producer", "consumers", "part", "rectified", "shape", "tensor")
+    __slots__ = ("__weakref__", "_producer", "consumers", "part", "rectified", "rows", "shape", "tensor")
 
     def __init__(self, tensor: Tensor, part: str | None = None) -> None:
         self.tensor: Tensor | None = tensor
@@ -30,6 +31,8 @@ class Value:
         self.shape = tensor.shape
         self.part = part
         """name of the input or embedding that this is; relevance stops here"""
+        self.rows = Rows(1)
+        """where the rows of the batch lie in it; known once recording has ended"""
         self.consumers: list[Step] = []
         """known while recording"""
         self.rectified: Value | None = None
@@ -135,7 +138,8 @@ class Context(NamedTuple):
     rule: Rule | None
     composite: Composite
     weights: WeightCache
-    rows: int
+    rows: Rows
+    """where the rows of the batch lie in the step's output"""
 
     def message(self, coefficient: Tensor, value: Tensor | None = None) -> Message:
         """Relevance ``coefficient * value``, or plain relevance without a value."""
@@ -150,7 +154,8 @@ class Outcome(NamedTuple):
     epsilon: Tensor | float = 0.0
     softmax: Tensor | float = 0.0
     constant: Tensor | float = 0.0
-    dropped: Tensor | float = 0.0
+    dropped: Tensor | float | None = 0.0
+    """None: whatever is missing elsewhere"""
 
 
 Propagate = Callable[[Step, Any, Context], Any]

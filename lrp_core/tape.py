@@ -17,6 +17,7 @@ from .limits import Budget
 from .message import Message
 from .modes import plain_arithmetic
 from .ratios import Denominator
+from .rows import Rows
 from .rules import Rule
 from .steps import Step, Value
 from .target import Target
@@ -86,6 +87,8 @@ class Tape:
             if step in depth:
                 return composite.of_affine(names, step.kind, depth[step], raw[step.inputs[0]])
             if not step.reached:
+                return None
+            if "masking" in step.memo:
                 return None
             if step.kind in ("add", "norm") or (step.kind == "pool" and "winners" not in step.memo):
                 return composite.of_sum(names, step.kind)
@@ -161,7 +164,7 @@ class Tape:
         last, self._last = self._last, None
         if last is not None and last.fits(composite, target):
             return last.start, dict(last.passages)
-        return Message(target.weights(self.output), self.output, len(self.output)), {}
+        return Message(target.weights(self.output), self.output, Rows(len(self.output))), {}
 
     def _keep(self, trace: Trace) -> None:
         """Keep the walk for the next one, if its coefficients fit; a single assignment, so threads see old or new."""

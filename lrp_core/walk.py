@@ -74,7 +74,7 @@ def walk(
             passage = again.pop(step)
         else:
             again.clear()
-            passage = _pass(step, messages, Context(rule, composite, weights, start.rows), zero)
+            passage = _pass(step, messages, Context(rule, composite, weights, step.outputs[0].rows), zero)
         passages[step] = passage
         for value, message in zip(step.inputs, passage.outcome.messages, strict=True):
             if message is not None:
@@ -86,17 +86,21 @@ def _pass(step: Step, messages: tuple[Message | None, ...], context: Context, ze
     r_out = _sum([message.total for message in messages if message is not None])
     arrived: Any = messages[0] if len(messages) == 1 else messages
     if context.composite.is_gradient:
-        propagate = gradient.propagate
+        result: Any = gradient.propagate(step, arrived, context)
     else:
         assert step.operation is not None
-        propagate = step.operation.propagate
-    outcome = _outcome_of(propagate(step, arrived, context), step, r_out, context)
-    r_in = [message.total for message in outcome.messages if message is not None]
-    absorbed = [a if isinstance(a, Tensor) else zero for a in (getattr(outcome, name) for name in ABSORBERS)]
-    return Passage(context.rule, outcome, Row(step, r_out, _sum(r_in) if r_in else zero, *absorbed))
+        result = step.operation.propagate(step, arrived, context)
+    outcome = _outcome_of(result, step, context)
+    placed = tuple(m if m is None else m.at(v.rows) for m, v in zip(outcome.messages, step.inputs, strict=True))
+    passed = [message.total for message in placed if message is not None]
+    r_in = _sum(passed) if passed else zero
+    absorbed = {name: a if isinstance(a := getattr(outcome, name), Tensor) else zero for name in ABSORBERS}
+    if outcome.dropped is None:
+        absorbed["dropped"] = r_out - r_in - sum(absorbed.values())
+    return Passage(context.rule, outcome._replace(messages=placed), Row(step, r_out, r_in, **absorbed))
 
 
-def _outcome_of(result: Any, step: Step, arrived: Any, context: Context) -> Outcome:
+def _outcome_of(result: Any, step: Step, context: Context) -> Outcome:
     """What a propagation function returned, as an Outcome: plain tensors get their loss booked as dropped."""
     if isinstance(result, Outcome):
         return result
@@ -105,9 +109,7 @@ def _outcome_of(result: Any, step: Step, arrived: Any, context: Context) -> Outc
         raise ValueError(
             f"The propagation function of {step.op} returned {len(tensors)} tensors for {len(step.inputs)} inputs."
         )
-    messages = tuple(None if tensor is None else context.message(tensor) for tensor in tensors)
-    passed = sum((message.total for message in messages if message is not None), 0.0)
-    return Outcome(messages, dropped=arrived - passed)
+    return Outcome(tuple(None if tensor is None else context.message(tensor) for tensor in tensors), dropped=None)
 
 
 def _sum(totals: list[Tensor]) -> Tensor:

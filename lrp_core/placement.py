@@ -1,0 +1,198 @@
+"""Where each recorded tensor has the rows of the batch, so that the ledger can keep every row's own books.
+
+Rows start in front, and most operations leave them where they are. Operations that move numbers are asked: row numbers
+take the place of the data. An operation that mixes rows has no books per row, and is refused.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from .linear_maps import Dense, Diagonal
+from .rows import Rows
+from .steps import Step, Value, found
+
+REDUCTIONS = ("mean", "sum", "amax", "max")
+IN_PLACE_KINDS = ("activation", "add")
+TRAILING = {"linear": 1, "addmm": 1, "scaled_dot_product_attention": 2, "matmul": 2, "rmatmul": 2, "bmm": 2}
+TRAILING |= {"baddbmm": 2, "mm": 1}
+"""operations that work along their last axes, and how many these are"""
+
+
+def place_rows(steps: list[Step], sources: list[Value], output: Value, count: int) -> None:
+    """Set ``rows`` of every value; raises ``ValueError`` where a step mixes the rows of a batch."""
+    for value in {value: None for step in steps for value in (*step.inputs, *step.outputs)}:
+        value.rows = Rows(count)
+    if count == 1:
+        return
+    for source in sources:
+        source.rows = Rows(count, _outer_of_source(source.shape, count))
+    for step in steps:
+        if step.reached and step.operation is not None:
+            for value, outer in zip(step.outputs, _outers_after(step, count), strict=True):
+                value.rows = Rows(count, outer)
+    if output.rows.outer != 1:
+        raise ValueError("The model's output does not have the batch axis in front; record one row at a time.")
+
+
+def _outer_of_source(shape: torch.Size, count: int) -> int:
+    """Rows in front where they can be, else at the first axis that has as many entries as there are rows."""
+    if not shape or shape[0] % count == 0:
+        return 1
+    axis = next((axis for axis, size in enumerate(shape) if size == count), 0)
+    return math.prod(shape[:axis])
+
+
+def _outers_after(step: Step, count: int) -> list[int]:
+    if step.kind == "shape":
+        return _moved(step, count)
+    if step.kind in IN_PLACE_KINDS or step.op in ("mul", "div", "neg", "negative", "positive", "gated"):
+        return [_entrywise(step, count)]
+    value = step.inputs[0]
+    axis, _ = _axis_of(value, step)
+    outer = value.rows.outer
+    if step.op == "einsum":
+        return [_contracted(step, axis)]
+    if step.op in REDUCTIONS:
+        gone = _reduced_axes(step)
+        if axis in gone:
+            raise _mixed(step)
+        return [outer // math.prod(value.shape[a] for a in gone if a < axis)] * len(step.outputs)
+    alike = all(other.rows.outer == outer for other in step.inputs)
+    prefix = [v.shape[: axis + 1] for v in (value, *step.outputs)]
+    if _works_along(step, axis) or not alike or any(shape != prefix[0] for shape in prefix):
+        raise _mixed(step)
+    return [outer] * len(step.outputs)
+
+
+def _works_along(step: Step, axis: int) -> bool:
+    """Whether an operation mixes what lies along this axis of its first input."""
+    dims = len(step.inputs[0].shape)
+    if "axis" in step.memo:
+        return bool(axis == step.memo["axis"] % dims)
+    if isinstance(step.map, Diagonal):
+        return False
+    if "deviation" in step.memo and step.op != "group_norm":
+        shape = step.kwargs.get("normalized_shape", step.args[1] if len(step.args) > 1 else ())
+        return axis >= dims - len(shape)
+    if isinstance(step.map, Dense):
+        return axis == dims - 1
+    return axis >= dims - TRAILING[step.op] if step.op in TRAILING else axis > 0
+
+
+def _axis_of(value: Value, step: Step) -> tuple[int, int]:
+    """The axis that holds the rows, and how many blocks of them lie before each in that axis."""
+    before = 1
+    for axis, size in enumerate(value.shape):
+        if before <= value.rows.outer < before * size and size % value.rows.count == 0:
+            return axis, value.rows.outer // before
+        before *= size
+    raise _mixed(step)
+
+
+def _mixed(step: Step) -> ValueError:
+    return ValueError(
+        f"The step {step.name} mixes or hides the batch axis, so that rows cannot be told apart; record one row at a "
+        "time."
+    )
+
+
+def _entrywise(step: Step, count: int) -> int:
+    """Entry by entry, with broadcasting: axes count from the right; what all rows share is given to each of them."""
+    shape = step.outputs[0].shape
+    places = {value: _seen_from(value, shape, step) for value in step.inputs}
+    wanted = {place for place in places.values() if place is not None}
+    if len(wanted) > 1 and 1 in wanted:
+        wanted = {1} if shape[0] % count == 0 and any(v.part is None for v, p in places.items() if p == 1) else wanted
+    if len(wanted) != 1:
+        raise _mixed(step)
+    outer = wanted.pop()
+    for value, place in places.items():
+        if place != outer:
+            if outer != 1:
+                raise _mixed(step)
+            _give_to_each_row(value, step, count)
+    return outer
+
+
+def _seen_from(value: Value, shape: torch.Size, step: Step) -> int | None:
+    """``outer`` of the result if it has its rows where this operand has them; None where it cannot."""
+    try:
+        axis, before = _axis_of(value, step)
+    except ValueError:
+        return None
+    from_right = len(value.shape) - axis
+    if shape[-from_right] != value.shape[axis]:
+        return None
+    return math.prod(shape[: len(shape) - from_right]) * before
+
+
+def _give_to_each_row(value: Value, step: Step, count: int) -> None:
+    """What all rows share, such as positions (1, L, E), becomes (B, L, E): each row has its own part."""
+    dims = len(step.outputs[0].shape)
+    alone = tuple(value.shape[1:] if len(value.shape) == dims else value.shape)
+    in_sums = all(reader.kind == "add" and len(reader.outputs[0].shape) == dims for reader in value.consumers)
+    if value.part is None or value.tensor is None or not in_sums or (len(value.shape) == dims and value.shape[0] != 1):
+        raise _mixed(step)
+    value.tensor = value.tensor.reshape(*[1] * (dims - len(alone)), *alone)
+    value.tensor = value.tensor.expand(count, *value.tensor.shape[1:])
+    value.shape, value.rows = value.tensor.shape, Rows(count)
+
+
+def _contracted(step: Step, axis: int) -> int:
+    """The letter of the rows in an einsum, and where it stands in the result."""
+    left, arrow, right = step.args[0].replace(" ", "").partition("->")
+    terms = left.split(",")
+    if not arrow or "." in left:
+        raise _mixed(step)
+    operands = [term for term, operand in zip(terms, step.args[1:], strict=True) if isinstance(operand, Value)]
+    letter = operands[0][axis]
+    if letter not in right or any(letter not in operand for operand in operands):
+        raise _mixed(step)
+    _, before = _axis_of(step.inputs[0], step)
+    return math.prod(step.outputs[0].shape[: right.index(letter)]) * before
+
+
+def _reduced_axes(step: Step) -> set[int]:
+    dims = len(step.inputs[0].shape)
+    axes = step.kwargs.get("dim", step.args[1] if len(step.args) > 1 else None)
+    if axes is None:
+        return set(range(dims))
+    return {a % dims for a in ((axes,) if isinstance(axes, int) else axes)}
+
+
+def _moved(step: Step, count: int) -> list[int]:
+    """Row numbers take the place of the data; what changes with them is not a constant, and tells where its row is."""
+    number = torch.arange(1.0, count + 1, device=step.outputs[0].available().device)
+    marks = [_laid_out(number, value.shape, value.rows.outer) for value in step.inputs]
+    once, twice = (found(step.again(*(m * times for m in marks)), Tensor) for times in (1, 2))
+    outers = []
+    for first, second in zip(once, twice, strict=True):
+        fits = (
+            outer
+            for outer in _possible(first.shape, count)
+            if bool(((first == _laid_out(number, first.shape, outer)) | (first == second)).all())
+        )
+        outer = next(fits, None)
+        if outer is None:
+            raise _mixed(step)
+        outers.append(outer)
+    return outers
+
+
+def _laid_out(number: Tensor, shape: torch.Size, outer: int) -> Tensor:
+    rest = shape.numel() // (outer * len(number))
+    return number.reshape(1, -1, 1).expand(outer, -1, rest).reshape(shape)
+
+
+def _possible(shape: torch.Size, count: int) -> Iterator[int]:
+    before = 1
+    for size in shape:
+        if size % count == 0:
+            blocks = size // count
+            yield from (before * part for part in range(1, blocks + 1) if blocks % part == 0)
+        before *= size

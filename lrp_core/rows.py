@@ -1,0 +1,65 @@
+"""Where the rows of a batch lie in a tensor, and sums over each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+SMALL = 2**15
+"""numbers up to which one float32 dot product keeps its digits"""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A tensor read in order is ``outer`` blocks, each with ``count`` rows of equal length: (outer, count, rest).
+
+    Batch first is ``outer`` 1; sequence first, (L, B, E), is L; heads before the batch, (H * B, L, E), is H.
+    """
+
+    count: int
+    outer: int = 1
+
+    def spread(self, per_row: Tensor, shape: Sequence[int]) -> Tensor:
+        """One number per row, (B,), repeated so that it broadcasts over a tensor of this shape."""
+        if self.outer == 1:
+            return per_row.repeat_interleave(shape[0] // self.count).reshape(-1, *[1] * (len(shape) - 1))
+        return per_row.reshape(1, -1, 1).expand(self.outer, self.count, _rest(shape, self)).reshape(tuple(shape))
+
+
+def _rest(shape: Sequence[int], rows: Rows) -> int:
+    return torch.Size(shape).numel() // (rows.outer * rows.count)
+
+
+def row_sums(tensor: Tensor, rows: Rows, weights: Tensor | None = None) -> Tensor:
+    """Sum of ``tensor`` (times ``weights``, same shape) over each row: (B,) in float64.
+
+    Long rows are summed in pieces, so that float32 keeps its digits.
+    """
+    if rows.count == 1 and tensor.numel() <= SMALL:
+        flat = tensor.reshape(-1)
+        return (flat.sum() if weights is None else torch.dot(flat, weights.reshape(-1))).double().reshape(1)
+    tensor, weights = in_memory_order(tensor, weights)
+    long = tensor.dim() > 3 and rows.outer == 1
+    pieces = (rows.outer, rows.count, -1, tensor.shape[-1] * tensor.shape[-2] if long else _rest(tensor.shape, rows))
+    if weights is None:
+        sums = tensor.reshape(pieces).sum(3)
+    else:
+        sums = torch.einsum("obpn,obpn->obp", tensor.reshape(pieces), weights.reshape(pieces))
+    return sums.sum((0, 2), dtype=torch.float64)
+
+
+def weighed(s: Tensor, vector: Tensor, rows: Rows) -> Tensor:
+    """``s`` (..., K) times ``vector`` (K,), summed over each row: (B,) in float64."""
+    if s.shape != (rows.count, len(vector)):
+        s = s.reshape(rows.outer, rows.count, -1, len(vector)).sum((0, 2))
+    return torch.mv(s, vector).double()
+
+
+def in_memory_order(tensor: Tensor, weights: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Both with the channels last where they lie so in memory, so that a sum need not copy them."""
+    if tensor.dim() != 4 or tensor.is_contiguous() or not tensor.is_contiguous(memory_format=torch.channels_last):
+        return tensor, weights
+    return tensor.permute(0, 2, 3, 1), None if weights is None else weights.permute(0, 2, 3, 1)
