@@ -44,4 +44,7 @@ def _chained(step: Step, messages: tuple[Message | None, ...], context: Context)
         torch.zeros_like(v.available()) if m is None else m.coefficient
         for m, v in zip(messages, step.outputs, strict=True)
     ]
-    return tuple(context.message(c, t) for c, t in zip(adjoint(step.again, tensors, slopes), tensors, strict=True))
+    backs = adjoint(step.again, tensors, slopes)
+    if step.op in ("softmax", "log_softmax"):  # masked scores: infinity times a slope of zero
+        tensors = [tensor.masked_fill(tensor == -torch.inf, 0.0) for tensor in tensors]
+    return tuple(context.message(back, tensor) for back, tensor in zip(backs, tensors, strict=True))

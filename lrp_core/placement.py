@@ -106,8 +106,8 @@ def _entrywise(step: Step, count: int) -> int:
     shape = step.outputs[0].shape
     places = {value: _seen_from(value, shape, step) for value in step.inputs}
     wanted = {place for place in places.values() if place is not None}
-    if len(wanted) > 1 and 1 in wanted:
-        wanted = {1} if shape[0] % count == 0 and any(v.part is None for v, p in places.items() if p == 1) else wanted
+    if any(place == 1 and value.shape == shape for value, place in places.items()):
+        wanted = {1}
     if len(wanted) != 1:
         raise _mixed(step)
     outer = wanted.pop()
@@ -168,7 +168,9 @@ def _reduced_axes(step: Step) -> set[int]:
 def _moved(step: Step, count: int) -> list[int]:
     """Row numbers take the place of the data; what changes with them is not a constant, and tells where its row is."""
     number = torch.arange(1.0, count + 1, device=step.outputs[0].available().device)
-    marks = [_laid_out(number, value.shape, value.rows.outer) for value in step.inputs]
+    if any(value.shape.numel() % (count * value.rows.outer) for value in step.inputs):
+        raise _mixed(step)
+    marks = [_laid_out(number, v.shape, v.rows.outer).to(v.available().dtype) for v in step.inputs]
     once, twice = (found(step.again(*(m * times for m in marks)), Tensor) for times in (1, 2))
     outers = []
     for first, second in zip(once, twice, strict=True):

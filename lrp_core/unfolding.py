@@ -1,13 +1,12 @@
 """Functions that torch offers in one piece, run as the ordinary operations that they are made of: each is a step.
 
-Attention of :class:`torch.nn.MultiheadAttention` runs torch's own code. Recurrent layers are written out here: their
-gates are constants to every composite and the signals take all (Arras 2017).
+Attention of :class:`torch.nn.MultiheadAttention` and ``normalize`` run torch's own code. Recurrent layers are written
+out here: their gates are constants to every composite and the signals take all (Arras 2017).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from types import FunctionType
 from typing import Any
 
@@ -21,20 +20,17 @@ Weights = Sequence[Tensor | None]
 State = tuple[Tensor, ...]
 
 
-@cache
 def _in_the_open(function: FunctionType) -> FunctionType:
     """The same code, which does not ask whether somebody watches: what it calls is seen instead of itself."""
-    names = {**function.__globals__, "has_torch_function": lambda _: False}
+    questions = [name for name in function.__globals__ if name.startswith("has_torch_function")]
+    names = {**function.__globals__, **dict.fromkeys(questions, lambda *_: False)}
     copy = FunctionType(function.__code__, names, function.__name__, function.__defaults__, function.__closure__)
     copy.__kwdefaults__ = function.__kwdefaults__
     return copy
 
 
-def multi_head_attention_forward(*args: Any, **kwargs: Any) -> Any:
-    return _in_the_open(F.multi_head_attention_forward)(*args, **kwargs)
-
-
 def lstm_cell(x: Tensor, state: State, w_ih: Tensor, w_hh: Tensor, *biases: Tensor | None) -> State:
+    """One moment of an LSTM: hidden state and memory, (B, H) each."""
     b_ih, b_hh = biases or (None, None)
     return _lstm_step(F.linear(x, w_ih, b_ih), state, w_hh, b_hh)
 
@@ -48,6 +44,7 @@ def _lstm_step(z: Tensor, state: State, w_hh: Tensor, b_hh: Tensor | None, w_hr:
 
 
 def gru_cell(x: Tensor, h: Tensor, w_ih: Tensor, w_hh: Tensor, *biases: Tensor | None) -> Tensor:
+    """One moment of a GRU: the hidden state, (B, H)."""
     b_ih, b_hh = biases or (None, None)
     return _gru_step(F.linear(x, w_ih, b_ih), (h,), w_hh, b_hh)[0]
 
@@ -128,7 +125,8 @@ def _along(
 
 
 UNFOLDED: dict[str, Callable[..., Any]] = {
-    "multi_head_attention_forward": multi_head_attention_forward,
+    "multi_head_attention_forward": _in_the_open(F.multi_head_attention_forward),
+    "normalize": _in_the_open(F.normalize),
     "lstm": _layers(_lstm_step),
     "gru": _layers(_gru_step),
     "rnn_tanh": _layers(_plain_step(torch.tanh)),

@@ -160,3 +160,17 @@ def assert_lrp0_is_gradient_times_input(model: nn.Module, x: torch.Tensor) -> No
     torch.testing.assert_close(explanation.relevance, expected, rtol=1e-9, atol=1e-10 * max(1, expected.abs().max()))
     assert_ledger_closes(explanation)
     assert_ledger_closes(tape.explain(lrp.presets.epsilon_gamma_box(-4.0, 4.0, 0.1, 0.25), lrp.Target.top()))
+
+
+def assert_rows_stand_alone(model: nn.Module, composite: lrp.Composite, x: torch.Tensor, **options) -> None:
+    """Relevance and books of each row of a batch are those of that row recorded alone; ``options`` are cut alike."""
+    batch = lrp.record(model, x, **options).explain(composite, lrp.Target.logit(1))
+    assert_ledger_closes(batch)
+    for row in range(len(x)):
+        own = {name: value[row : row + 1] if len(value) == len(x) else value for name, value in options.items()}
+        alone = lrp.record(model, x[row : row + 1], **own).explain(composite, lrp.Target.logit(1))
+        scale = max(1e-3, alone.relevance.abs().max().item())
+        torch.testing.assert_close(batch.relevance[row : row + 1], alone.relevance, rtol=1e-9, atol=1e-9 * scale)
+        for name in ("input", "bias", "epsilon", "softmax", "constant", "dropped"):
+            ours, theirs = (getattr(e.ledger.total, name) for e in (batch, alone))
+            torch.testing.assert_close(ours[row], theirs[0], rtol=1e-8, atol=1e-9)

@@ -1,0 +1,140 @@
+"""LSTM and GRU, in one piece or cell by cell: the gates are constants and the signals take all (Arras 2017)."""
+
+import pytest
+import torch
+from torch import nn
+
+import lrp_core as lrp
+from tests.lrp_core.networks import Net, assert_ledger_closes, assert_rows_stand_alone, gradient_times_input, vectors
+
+D = torch.float64
+LAYERS = {
+    "LSTM": lambda **options: nn.LSTM(4, 3, **options),
+    "LSTM with projection": lambda **options: nn.LSTM(4, 5, proj_size=3, **options),
+    "GRU": lambda **options: nn.GRU(4, 3, **options),
+    "RNN": lambda **options: nn.RNN(4, 3, **options),
+    "RNN with ReLU": lambda **options: nn.RNN(4, 3, nonlinearity="relu", **options),
+}
+
+
+def sequences() -> torch.Tensor:
+    return vectors(2, 16).view(2, 4, 4)
+
+
+def network(layer: nn.Module) -> Net:
+    batch_first = layer.batch_first
+    width = 3 * (2 if layer.bidirectional else 1)
+
+    def forward(m, x):
+        z, _ = m.layer(x if batch_first else x.transpose(0, 1))
+        return m.head(z[:, -1] if batch_first else z[-1])
+
+    return Net(forward, layer=layer, head=nn.Linear(width, 2))
+
+
+def stabilised(z: float, epsilon: float) -> float:
+    return z + epsilon * (1 if z >= 0 else -1)
+
+
+def lstm_by_loops(m, x, epsilon):
+    """Arras 2017, moment by moment, unit by unit: x (T, J) of one row; relevance of every input for logit 1."""
+    w_ih, w_hh = m.layer.weight_ih_l0, m.layer.weight_hh_l0
+    b_ih, b_hh = m.layer.bias_ih_l0, m.layer.bias_hh_l0
+    size = w_hh.shape[1]
+    h, c = [torch.zeros(size, dtype=D)], [torch.zeros(size, dtype=D)]
+    gates = []
+    for moment in x:
+        z = w_ih @ moment + b_ih + (w_hh @ h[-1] + b_hh)
+        i, f, g, o = z[:size].sigmoid(), z[size : 2 * size].sigmoid(), z[2 * size : 3 * size], z[3 * size :].sigmoid()
+        c.append(f * c[-1] + i * g.tanh())
+        h.append(o * c[-1].tanh())
+        gates.append((i, f, g))
+    logit = m.head(h[-1])[1]
+    of_h = torch.stack([m.head.weight[1, k] * h[-1][k] / stabilised(logit, epsilon) * logit for k in range(size)])
+    of_c, of_x = torch.zeros(size, dtype=D), torch.zeros_like(x)
+    for t in reversed(range(len(x))):
+        i, f, g = gates[t]
+        of_c = of_c + of_h
+        of_h, before = torch.zeros(size, dtype=D), torch.zeros(size, dtype=D)
+        for k in range(size):
+            share = of_c[k] / stabilised(c[t + 1][k], epsilon)
+            before[k] = f[k] * c[t][k] * share
+            of_g = i[k] * g[k].tanh() * share
+            unit = 2 * size + k
+            from_x, from_h = w_ih[unit] @ x[t] + b_ih[unit], w_hh[unit] @ h[t] + b_hh[unit]
+            share = of_g / stabilised(g[k], epsilon)
+            for j in range(x.shape[1]):
+                of_x[t, j] += w_ih[unit, j] * x[t, j] / stabilised(from_x, epsilon) * (from_x * share)
+            for j in range(size):
+                of_h[j] += w_hh[unit, j] * h[t][j] / stabilised(from_h, epsilon) * (from_h * share)
+        of_c = before
+    return of_x
+
+
+@pytest.mark.parametrize("attention", ["attnlrp", "cp"])
+@pytest.mark.parametrize("epsilon", [0.0, 0.01])
+def test_lstm_by_loops(epsilon, attention):
+    """Whatever the composite says of attention: a recurrent gate takes nothing."""
+    model, x = network(nn.LSTM(4, 3, batch_first=True)), sequences()
+    explanation = lrp.record(model, x).explain(
+        lrp.Composite(lrp.Epsilon(epsilon), attention=attention), lrp.Target.logit(1)
+    )
+    for row in range(2):
+        expected = lstm_by_loops(model, x[row], epsilon)
+        torch.testing.assert_close(explanation.relevance[row], expected, rtol=1e-8, atol=1e-11)
+    assert_ledger_closes(explanation)
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+@pytest.mark.parametrize("name", LAYERS)
+def test_recurrent_layers(name, batch_first):
+    """Two layers, both directions: what torch computes, supported, closing, and each row on its own."""
+    model, x = network(LAYERS[name](num_layers=2, bidirectional=True, batch_first=batch_first)), sequences()
+    tape = lrp.record(model, x)
+    assert tape.unsupported() == ()
+    torch.testing.assert_close(tape.output, model(x), rtol=1e-10, atol=1e-12)
+    assert_rows_stand_alone(model, lrp.presets.epsilon(1e-3), x)
+    baseline = tape.explain(lrp.presets.gradient_times_input(), lrp.Target.logit(1))
+    assert_ledger_closes(baseline)
+    v = torch.tensor([[0.0, 1.0]], dtype=D).expand(2, 2)
+    torch.testing.assert_close(baseline.relevance, gradient_times_input(model, x, v), rtol=1e-9, atol=1e-12)
+
+
+CELLS = {
+    "LSTM": (nn.LSTM, nn.LSTMCell, lambda cell, x, state: (lambda h, c: (h, (h, c)))(*cell(x, state))),
+    "GRU": (nn.GRU, nn.GRUCell, lambda cell, x, state: (lambda h: (h, h))(cell(x, state))),
+    "RNN": (nn.RNN, nn.RNNCell, lambda cell, x, state: (lambda h: (h, h))(cell(x, state))),
+}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_cells_in_a_loop_are_the_layer(name):
+    layer, cell, step = CELLS[name]
+
+    def forward(m, x):
+        zero = torch.zeros(len(x), 3, dtype=x.dtype)
+        state = (zero, zero) if name == "LSTM" else zero
+        for t in range(x.shape[1]):
+            h, state = step(m.cell, x[:, t], state)
+        return m.head(h)
+
+    whole = network(layer(4, 3, batch_first=True))
+    loop = Net(forward, cell=cell(4, 3), head=nn.Linear(3, 2))
+    for parameter in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+        getattr(loop.cell, parameter).copy_(getattr(whole.layer, f"{parameter}_l0"))
+    loop.head.load_state_dict(whole.head.state_dict())
+    tapes = [lrp.record(model, sequences()) for model in (whole, loop)]
+    first, second = (tape.explain(lrp.presets.epsilon(0.01), lrp.Target.logit(1)) for tape in tapes)
+    torch.testing.assert_close(first.relevance, second.relevance, rtol=1e-9, atol=1e-12)
+    assert_ledger_closes(second)
+    assert "cell" in {step.layer for step in tapes[1].steps}
+
+
+def test_a_packed_sequence_is_refused():
+    model = Net(
+        lambda m, x: m.head(m.layer(nn.utils.rnn.pack_padded_sequence(x, [4, 2], batch_first=True))[1][0][-1]),
+        layer=nn.LSTM(4, 3, batch_first=True),
+        head=nn.Linear(3, 2),
+    )
+    with pytest.raises((ValueError, TypeError), match=r"\.$"):
+        lrp.record(model, sequences()).explain(lrp.presets.epsilon(), lrp.Target.top())

@@ -1,0 +1,189 @@
+"""Sequence classifiers of transformers, unmodified, with eager attention and in one piece; the oracles on XLM-R.
+
+All twelve families pass one row at a time, and in batches all but MPNet, whose one table of position biases serves all
+rows, so that no row has its own part of it: it is refused there.
+"""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+import lrp_core as lrp
+from tests.lrp_core.networks import assert_ledger_closes
+
+pytest.importorskip("transformers")
+from tests.lrp_core.text_models import CONFIGURATIONS, EAGER_ONLY, build, tokens, without_biases
+
+CP, ATTN = lrp.presets.cp_lrp(0.0), lrp.presets.attn_lrp(0.0)
+ONE = lrp.Target.logit(1)
+HALF_WAY_SINGLE = ("llama", "qwen2")
+"""families whose norms compute in float32 whatever the model's type"""
+EVERY_MODEL = [
+    (name, attention) for name in CONFIGURATIONS for attention in ("eager", "sdpa")[: 1 if name in EAGER_ONLY else 2]
+]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """These tensors are too small to be shared out."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("name", "attention"), EVERY_MODEL)
+def test_every_family_is_explained_and_every_ledger_closes(name, attention):
+    model, text = build(name, attention), tokens(7)
+    tape = lrp.record(model, **text)
+    assert tape.unsupported() == ()
+    torch.testing.assert_close(tape.output, model(**text).logits, rtol=1e-10, atol=1e-12)
+    tolerance = 1e-6 if name in HALF_WAY_SINGLE else 1e-10
+    for composite in (CP, ATTN, lrp.presets.attn_lrp(1e-3), lrp.presets.cp_lrp(1e-3), lrp.presets.gamma(0.1)):
+        explanation = tape.explain(composite, ONE)
+        assert all(part.isfinite().all() for part in explanation.parts.values())
+        assert next(iter(explanation.parts.values())).abs().sum() > 0, "words come first, and they matter"
+        assert_ledger_closes(explanation, tolerance)
+    assert tape.explain(ATTN, ONE).ledger.total.softmax.abs().item() > 1e-6
+
+
+@pytest.mark.parametrize(("name", "attention"), [pair for pair in EVERY_MODEL if pair[0] != "mpnet"])
+def test_a_row_of_a_padded_batch_is_that_row_alone(name, attention):
+    """Books and relevance row by row; what is padded gets zero, not a little."""
+    lengths = (7, 4, 5)
+    model, texts = build(name, attention), tokens(*lengths)
+    tape = lrp.record(model, **texts)
+    tolerance = 1e-5 if name in HALF_WAY_SINGLE else 1e-9
+    composites = (lrp.presets.cp_lrp(1e-3), lrp.presets.attn_lrp(1e-3))
+    together = [tape.explain(composite, ONE) for composite in composites]
+    for row, length in enumerate(lengths):
+        tape = lrp.record(model, **{key: value[row : row + 1, :length] for key, value in texts.items()})
+        for composite, batch in zip(composites, together, strict=True):
+            assert_ledger_closes(batch, 1e-6 if name in HALF_WAY_SINGLE else 1e-10)
+            alone = tape.explain(composite, ONE)
+            for part, expected in alone.parts.items():
+                scale = expected.abs().max().item()
+                ours = batch.parts[part][row : row + 1]
+                torch.testing.assert_close(ours[:, :length], expected, rtol=tolerance, atol=tolerance * scale)
+                assert not ours[:, length:].any(), f"{part}: padding"
+            for column in ("input", "bias", "epsilon", "softmax", "constant", "dropped"):
+                ours, expected = (getattr(e.ledger.total, column) for e in (batch, alone))
+                torch.testing.assert_close(ours[row], expected[0], rtol=10 * tolerance, atol=10 * tolerance)
+
+
+def test_position_biases_that_all_rows_share_are_refused_in_a_batch():
+    with pytest.raises(ValueError, match=r"batch axis.*one row at a time\.$"):
+        lrp.record(build("mpnet"), **tokens(7, 4))
+
+
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+@pytest.mark.parametrize("seed", range(3))
+def test_without_biases_cp_lrp_on_xlm_r_is_the_logit(attention, seed):
+    """Nothing is lost on the way: word + position + type is the logit, for each class and each row."""
+    tape = lrp.record(without_biases(build("xlm-r", attention, seed)), **tokens(9, 6))
+    for target in range(3):
+        explanation = tape.explain(CP, lrp.Target.logit(target))
+        assert [name.rpartition(".")[2] for name in explanation.parts] == [
+            *("word_embeddings", "token_type_embeddings", "position_embeddings"),
+        ]
+        total = sum(part.sum((1, 2)) for part in explanation.parts.values())
+        torch.testing.assert_close(total, tape.output[:, target], rtol=1e-9, atol=1e-9)
+        assert explanation.ledger.total.softmax.abs().max().item() == 0
+
+
+def half(x):
+    """The value of x with half its gradient."""
+    return (x + x.detach()) / 2
+
+
+def modified_gradients(model, texts, attention):
+    """XLM-R written out, with the gradients that LRP wants; word, position and type parts of logit 1."""
+
+    def norm(layer, x):
+        deviation = (x.var(-1, keepdim=True, correction=0) + layer.eps).sqrt().detach()
+        return (x - x.mean(-1, keepdim=True)) / deviation * layer.weight + layer.bias
+
+    def activation(function, x):
+        return x * (function(x) / x).detach()
+
+    roberta, head = model.roberta, model.classifier
+    ids, mask = texts["input_ids"], texts["attention_mask"]
+    heads, table = model.config.num_attention_heads, roberta.embeddings
+    positions = mask.cumsum(1) * mask + 1
+    looked_up = (table.word_embeddings(ids), table.position_embeddings(positions), table.token_type_embeddings(0 * ids))
+    leaves = [part.detach().requires_grad_() for part in looked_up]
+    x = norm(table.LayerNorm, sum(leaves))
+    for layer in roberta.encoder.layer:
+        own = layer.attention.self
+        q, k, v = (m(x).unflatten(-1, (heads, -1)).transpose(1, 2) for m in (own.query, own.key, own.value))
+        product = half(q @ k.mT)
+        scores = product / math.sqrt(q.shape[-1]) + torch.where(mask.bool(), 0.0, -torch.inf)[:, None, None]
+        weights = torch.softmax(scores, -1)
+        seen = weights.detach() @ v if attention == "cp" else half(weights @ v)
+        z = layer.attention.output.dense(seen.transpose(1, 2).flatten(2))
+        x = norm(layer.attention.output.LayerNorm, z + x)
+        z = layer.output.dense(activation(F.gelu, layer.intermediate.dense(x)))
+        x = norm(layer.output.LayerNorm, z + x)
+    logits = head.out_proj(activation(torch.tanh, head.dense(x[:, 0])))
+    torch.testing.assert_close(logits, model(**texts).logits, rtol=1e-9, atol=1e-10)
+    gradients = torch.autograd.grad(logits[:, 1].sum(), leaves)
+    return [(leaf * gradient).detach() for leaf, gradient in zip(leaves, gradients, strict=True)]
+
+
+@pytest.mark.parametrize("attention", ["attnlrp", "cp"])
+@pytest.mark.parametrize("one_piece", ["eager", "sdpa"])
+def test_xlm_r_equals_the_modified_gradients(attention, one_piece):
+    """Detached deviations, activations as fixed slopes, half the gradient at each product (or none of the weights)."""
+    model, texts = build("xlm-r", one_piece, seed=4), tokens(8, 5)
+    explanation = lrp.record(model, **texts).explain(lrp.Composite(lrp.LRP0(), attention=attention), ONE)
+    parts = {name.rpartition(".")[2]: part for name, part in explanation.parts.items()}
+    expected = modified_gradients(model, texts, attention)
+    for name, wanted in zip(("word_embeddings", "position_embeddings", "token_type_embeddings"), expected, strict=True):
+        torch.testing.assert_close(parts[name], wanted, rtol=1e-8, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", ["xlm-r", "gpt2", "deberta-v2"])
+def test_the_baseline_is_gradient_times_embedding(name):
+    """The words' part of gradient x input, by autograd through the model's own ``inputs_embeds``."""
+    model, text = build(name), tokens(7)
+    explanation = lrp.record(model, **text).explain(lrp.presets.gradient_times_input(), ONE)
+    assert_ledger_closes(explanation)
+    words = model.get_input_embeddings()(text["input_ids"]).detach().requires_grad_()
+    positions = {"position_ids": torch.arange(2, 9)[None]} if name == "xlm-r" else {}
+    logit = model(inputs_embeds=words, attention_mask=text["attention_mask"], **positions).logits[0, 1]
+    expected = (words * torch.autograd.grad(logit, words)[0]).detach()
+    torch.testing.assert_close(next(iter(explanation.parts.values())), expected, rtol=1e-8, atol=1e-11)
+
+
+def test_eager_attention_and_one_piece_agree():
+    parts = [
+        lrp.record(build("xlm-r", attention), **tokens(7, 4)).explain(ATTN, ONE).parts
+        for attention in ("eager", "sdpa")
+    ]
+    for first, second in zip(*(p.values() for p in parts), strict=True):
+        torch.testing.assert_close(first, second, rtol=1e-9, atol=1e-12)
+
+
+def test_single_precision_closes_too():
+    model = build("xlm-r", "sdpa", dtype=torch.float32)
+    for composite in (lrp.presets.attn_lrp(1e-3), lrp.presets.cp_lrp(1e-3)):
+        explanation = lrp.record(model, **tokens(12, 7)).explain(composite, ONE)
+        assert all(part.dtype == torch.float32 for part in explanation.parts.values())
+        assert_ledger_closes(explanation, 1e-4)
+
+
+def test_relevance_can_stop_above_the_embeddings():
+    model = build("xlm-r", "sdpa")
+    explanation = lrp.record(model, **tokens(7), relevance_at="roberta.encoder.layer.0").explain(ATTN, ONE)
+    assert list(explanation.parts) == ["roberta.encoder.layer.0"] and explanation.relevance.shape == (1, 7, 16)
+    assert_ledger_closes(explanation)
+
+
+def test_the_tape_leaves_the_model_as_it_was():
+    model = build("gpt2", "sdpa")
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    lrp.record(model, **tokens(6)).explain(ATTN, ONE)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
