@@ -14,6 +14,10 @@ from .adjoint import adjoint
 from .rows import Rows, weighed
 
 
+MANY = 8
+"""vectors from which it is worth looking for zeros among them"""
+
+
 @dataclass(frozen=True, eq=False)
 class LinearMap:
     """``sources`` are the model's own tensors behind weight and bias: the key of everything derived from them."""
@@ -51,7 +55,13 @@ class Dense(LinearMap):
         return F.linear(x, weight, bias)
 
     def transpose(self, s: Tensor, weight: Tensor, x: Tensor) -> Tensor:
-        return torch.matmul(s, weight)
+        """Vectors of zeros are left out: above the last attention, relevance is at one token of a text only."""
+        vectors = s.reshape(-1, s.shape[-1])
+        if len(vectors) < MANY or 2 * int((live := vectors.any(1)).sum()) > len(vectors):
+            return torch.matmul(s, weight)
+        back = vectors.new_zeros(len(vectors), weight.shape[1])
+        back[live] = torch.matmul(vectors[live], weight)
+        return back.reshape(*s.shape[:-1], -1)
 
 
 @dataclass(frozen=True, eq=False)

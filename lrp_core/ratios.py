@@ -91,6 +91,10 @@ def over_output(step: Step, message: Message, rule: Rule, rows: Rows) -> Ratio:
 
 def over_stabilised(message: Message, z: Tensor, epsilon: Tensor | float, rows: Rows) -> Ratio:
     """R / (z + epsilon sgn z) for any z; nothing but a zero denominator drops relevance."""
+    if message.value is z and (isinstance(epsilon, Tensor) or epsilon):  # R = c z: nothing is divided by zero
+        size = z.abs()
+        s = torch.div(size, size + epsilon, out=size).mul_(message.coefficient)
+        return Ratio(s, taken(epsilon, s, rows, z.sgn()))
     sign = torch.where(z >= 0, 1.0, -1.0).to(z.dtype)
     s, dropped = over(message, z + epsilon * sign, rows)
     return Ratio(s, taken(epsilon, s * sign, rows), dropped)
@@ -118,8 +122,8 @@ def ratio_of_value(message: Message, denominator: Tensor) -> Tensor:
     return torch.div(message.value, denominator, out=denominator).mul_(message.coefficient)
 
 
-def taken(epsilon: Tensor | float, s: Tensor, rows: Rows) -> Tensor | float:
-    """What a stabiliser takes: sum of epsilon * s per row, (B,) in float64."""
+def taken(epsilon: Tensor | float, s: Tensor, rows: Rows, sign: Tensor | None = None) -> Tensor | float:
+    """What a stabiliser takes: sum of epsilon * s (times the sign of z) per row, (B,) in float64."""
     if isinstance(epsilon, Tensor):
-        return row_sums(s * epsilon, rows)
-    return row_sums(s, rows) * epsilon if epsilon else 0.0
+        return row_sums(s * epsilon, rows, sign)
+    return row_sums(s, rows, sign) * epsilon if epsilon else 0.0

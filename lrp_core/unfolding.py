@@ -20,8 +20,9 @@ Weights = Sequence[Tensor | None]
 State = tuple[Tensor, ...]
 
 
-def _in_the_open(function: FunctionType) -> FunctionType:
+def _in_the_open(function: Callable[..., Any]) -> Callable[..., Any]:
     """The same code, which does not ask whether somebody watches: what it calls is seen instead of itself."""
+    assert isinstance(function, FunctionType)
     questions = [name for name in function.__globals__ if name.startswith("has_torch_function")]
     names = {**function.__globals__, **dict.fromkeys(questions, lambda *_: False)}
     copy = FunctionType(function.__code__, names, function.__name__, function.__defaults__, function.__closure__)
