@@ -10,7 +10,7 @@ from __future__ import annotations
 from .steps import Step, Value
 
 ENTRYWISE = {"add", "sub", "rsub", "mul", "div", "neg", "pow", "square", "sqrt", "rsqrt", "exp", "abs", "log1p"}
-ENTRYWISE |= {"tanh", "sigmoid", "erf", "softplus", "relu", "clamp", "hardsigmoid", "hardtanh", "reciprocal"}
+ENTRYWISE |= {"tanh", "sigmoid", "erf", "softplus", "relu", "relu6", "clamp", "hardsigmoid", "hardtanh", "reciprocal"}
 SCALING = ("mul", "div", "neg")
 
 

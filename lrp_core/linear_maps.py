@@ -13,7 +13,6 @@ from torch import Tensor
 from .adjoint import adjoint
 from .rows import Rows, weighed
 
-
 MANY = 8
 """vectors from which it is worth looking for zeros among them"""
 

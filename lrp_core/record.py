@@ -117,7 +117,7 @@ class Recorder(TorchFunctionMode):
         if name in MAKES_CONSTANTS or not any(id(t) in self._live for t in tensors):
             return self._constant(name, function, tensors, args, kwargs)
 
-        if name in UNFOLDED:
+        if name in UNFOLDED and not lookup(name):
             with self:
                 unfolded = UNFOLDED[name](*args, **kwargs)
             if unfolded is not NotImplemented:

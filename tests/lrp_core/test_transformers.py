@@ -4,13 +4,11 @@ All twelve families pass one row at a time, and in batches all but MPNet, whose 
 rows, so that no row has its own part of it: it is refused there.
 """
 
-import math
-
 import pytest
 import torch
-from torch.nn import functional as F
 
 import lrp_core as lrp
+from benchmarks import modified_gradients
 from tests.lrp_core.networks import assert_ledger_closes
 
 pytest.importorskip("transformers")
@@ -93,53 +91,14 @@ def test_without_biases_cp_lrp_on_xlm_r_is_the_logit(attention, seed):
         assert explanation.ledger.total.softmax.abs().max().item() == 0
 
 
-def half(x):
-    """The value of x with half its gradient."""
-    return (x + x.detach()) / 2
-
-
-def modified_gradients(model, texts, attention):
-    """XLM-R written out, with the gradients that LRP wants; word, position and type parts of logit 1."""
-
-    def norm(layer, x):
-        deviation = (x.var(-1, keepdim=True, correction=0) + layer.eps).sqrt().detach()
-        return (x - x.mean(-1, keepdim=True)) / deviation * layer.weight + layer.bias
-
-    def activation(function, x):
-        return x * (function(x) / x).detach()
-
-    roberta, head = model.roberta, model.classifier
-    ids, mask = texts["input_ids"], texts["attention_mask"]
-    heads, table = model.config.num_attention_heads, roberta.embeddings
-    positions = mask.cumsum(1) * mask + 1
-    looked_up = (table.word_embeddings(ids), table.position_embeddings(positions), table.token_type_embeddings(0 * ids))
-    leaves = [part.detach().requires_grad_() for part in looked_up]
-    x = norm(table.LayerNorm, sum(leaves))
-    for layer in roberta.encoder.layer:
-        own = layer.attention.self
-        q, k, v = (m(x).unflatten(-1, (heads, -1)).transpose(1, 2) for m in (own.query, own.key, own.value))
-        product = half(q @ k.mT)
-        scores = product / math.sqrt(q.shape[-1]) + torch.where(mask.bool(), 0.0, -torch.inf)[:, None, None]
-        weights = torch.softmax(scores, -1)
-        seen = weights.detach() @ v if attention == "cp" else half(weights @ v)
-        z = layer.attention.output.dense(seen.transpose(1, 2).flatten(2))
-        x = norm(layer.attention.output.LayerNorm, z + x)
-        z = layer.output.dense(activation(F.gelu, layer.intermediate.dense(x)))
-        x = norm(layer.output.LayerNorm, z + x)
-    logits = head.out_proj(activation(torch.tanh, head.dense(x[:, 0])))
-    torch.testing.assert_close(logits, model(**texts).logits, rtol=1e-9, atol=1e-10)
-    gradients = torch.autograd.grad(logits[:, 1].sum(), leaves)
-    return [(leaf * gradient).detach() for leaf, gradient in zip(leaves, gradients, strict=True)]
-
-
 @pytest.mark.parametrize("attention", ["attnlrp", "cp"])
 @pytest.mark.parametrize("one_piece", ["eager", "sdpa"])
 def test_xlm_r_equals_the_modified_gradients(attention, one_piece):
-    """Detached deviations, activations as fixed slopes, half the gradient at each product (or none of the weights)."""
+    """Detached deviations, activations as fixed slopes, half the gradient at each product; an independent program."""
     model, texts = build("xlm-r", one_piece, seed=4), tokens(8, 5)
     explanation = lrp.record(model, **texts).explain(lrp.Composite(lrp.LRP0(), attention=attention), ONE)
     parts = {name.rpartition(".")[2]: part for name, part in explanation.parts.items()}
-    expected = modified_gradients(model, texts, attention)
+    expected = modified_gradients.explain(model, **texts, target=1, attention=attention)
     for name, wanted in zip(("word_embeddings", "position_embeddings", "token_type_embeddings"), expected, strict=True):
         torch.testing.assert_close(parts[name], wanted, rtol=1e-8, atol=1e-11)
 
@@ -172,6 +131,16 @@ def test_single_precision_closes_too():
         explanation = lrp.record(model, **tokens(12, 7)).explain(composite, ONE)
         assert all(part.dtype == torch.float32 for part in explanation.parts.values())
         assert_ledger_closes(explanation, 1e-4)
+
+
+@pytest.mark.parametrize("bias", ["ignore", "spread"])
+def test_biases_can_be_left_out_or_spread(bias):
+    """Of layers and norms alike: nothing is left to them, and the books close."""
+    explanation = lrp.record(build("xlm-r", "sdpa"), **tokens(7, 4)).explain(
+        lrp.Composite(lrp.Epsilon(1e-3), attention="cp", bias=bias), ONE
+    )
+    assert_ledger_closes(explanation)
+    assert not explanation.ledger.total.bias.any()
 
 
 def test_relevance_can_stop_above_the_embeddings():
