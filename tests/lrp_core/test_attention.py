@@ -129,18 +129,18 @@ FORMS = {
 def test_attention_by_loops(form, attention):
     """Each query, key and value; what a position bias takes is the ledger's "constant", masks take nothing."""
     options = FORMS[form]
-    groups = 2 if "enable_gqa" in options else 1
-    q, k, v = (vectors(1, n, seed=n) for n in (4 * 3 * 2, 4 // groups * 4 * 2, 4 // groups * 4 * 3))
-    q, k, v = q.view(1, 4, 3, 2), k.view(1, 4 // groups, 4, 2), v.view(1, 4 // groups, 4, 3)
-    relevance = vectors(1, 4 * 3 * 3, seed=9)
-    explanation = handing_down(lambda q, k, v: attention(q, k, v, **options), relevance.view(1, 4, 3, 3), q, k, v)
+    groups = 3 if "enable_gqa" in options else 1
+    q, k, v = (vectors(1, n, seed=n) for n in (6 * 3 * 2, 6 // groups * 4 * 2, 6 // groups * 4 * 3))
+    q, k, v = q.view(1, 6, 3, 2), k.view(1, 6 // groups, 4, 2), v.view(1, 6 // groups, 4, 3)
+    relevance = vectors(1, 6 * 3 * 3, seed=9)
+    explanation = handing_down(lambda q, k, v: attention(q, k, v, **options), relevance.view(1, 6, 3, 3), q, k, v)
     mask = options.get("attn_mask")
     if "is_causal" in options:
         mask = torch.ones(3, 4).tril().bool()
     if mask is not None and mask.dtype == torch.bool:
         mask = torch.zeros(3, 4, dtype=D).masked_fill(~mask, -torch.inf)
-    mask = None if mask is None else mask.expand(4, 3, 4)
-    expected = by_loops(q[0], k[0], v[0], mask, options.get("scale", 2**-0.5), relevance.view(4, 3, 3), groups)
+    mask = None if mask is None else mask.expand(6, 3, 4)
+    expected = by_loops(q[0], k[0], v[0], mask, options.get("scale", 2**-0.5), relevance.view(6, 3, 3), groups)
     for part, wanted in zip(explanation.parts.values(), expected[:3], strict=True):
         torch.testing.assert_close(part[0], wanted, rtol=1e-9, atol=1e-11)
     total = explanation.ledger.total
@@ -154,10 +154,10 @@ def test_attention_by_loops(form, attention):
 def test_in_cp_lrp_attention_is_a_fixed_average(form):
     """Values take their weighted share, queries and keys nothing; in one piece or in small steps."""
     options = FORMS[form]
-    groups = 2 if "enable_gqa" in options else 1
-    q, k, v = (vectors(1, n, seed=n) for n in (4 * 3 * 2, 4 // groups * 4 * 2, 4 // groups * 4 * 3))
-    q, k, v = q.view(1, 4, 3, 2), k.view(1, 4 // groups, 4, 2), v.view(1, 4 // groups, 4, 3)
-    relevance = vectors(1, 4 * 3 * 3, seed=9).view(1, 4, 3, 3)
+    groups = 3 if "enable_gqa" in options else 1
+    q, k, v = (vectors(1, n, seed=n) for n in (6 * 3 * 2, 6 // groups * 4 * 2, 6 // groups * 4 * 3))
+    q, k, v = q.view(1, 6, 3, 2), k.view(1, 6 // groups, 4, 2), v.view(1, 6 // groups, 4, 3)
+    relevance = vectors(1, 6 * 3 * 3, seed=9).view(1, 6, 3, 3)
     expected = None
     for attention in (F.scaled_dot_product_attention, eager):
         explanation = handing_down(

@@ -93,6 +93,7 @@ def test_norms_follow_epsilon_and_can_be_passed(name):
     expected, _ = by_loops(model.norm, x[0], relevance, groups, centred, epsilon=0.2)
     torch.testing.assert_close(explanation.relevance[0], expected, rtol=1e-9, atol=1e-11)
     assert explanation.ledger.total.epsilon.abs().item() > 1e-6
+    assert_ledger_closes(explanation)
     passed = tape.explain(lrp.Composite(lrp.LRP0(), by_kind={"norm": lrp.Pass()}), lrp.Target.logit(0))
     torch.testing.assert_close(passed.relevance[0], relevance, rtol=1e-12, atol=1e-14)
     gamma = tape.explain(lrp.Composite(lrp.Gamma(0.25)), lrp.Target.logit(0))

@@ -85,6 +85,28 @@ def test_lstm_by_loops(epsilon, attention):
     assert_ledger_closes(explanation)
 
 
+def gru_by_modified_gradients(m, x):
+    """LRP-0 is input times gradient once gates are detached and tanh is a fixed slope; x (B, T, J)."""
+    x = x.clone().requires_grad_()
+    h = torch.zeros(len(x), 3, dtype=D)
+    for moment in x.unbind(1):
+        given = (moment @ m.layer.weight_ih_l0.T + m.layer.bias_ih_l0).chunk(3, 1)
+        kept = (h @ m.layer.weight_hh_l0.T + m.layer.bias_hh_l0).chunk(3, 1)
+        reset, update = ((a + b).sigmoid().detach() for a, b in zip(given[:2], kept[:2], strict=True))
+        z = given[2] + reset * kept[2]
+        h = (1 - update) * z * (z.tanh() / z).detach() + update * h
+    return (x * torch.autograd.grad(m.head(h)[:, 1].sum(), x)[0]).detach()
+
+
+@pytest.mark.parametrize("attention", ["attnlrp", "cp"])
+def test_gru_by_modified_gradients(attention):
+    model, x = network(nn.GRU(4, 3, batch_first=True)), sequences()
+    composite = lrp.Composite(lrp.LRP0(), attention=attention)
+    explanation = lrp.record(model, x).explain(composite, lrp.Target.logit(1))
+    torch.testing.assert_close(explanation.relevance, gru_by_modified_gradients(model, x), rtol=1e-9, atol=1e-12)
+    assert_ledger_closes(explanation)
+
+
 @pytest.mark.parametrize("batch_first", [True, False])
 @pytest.mark.parametrize("name", LAYERS)
 def test_recurrent_layers(name, batch_first):
