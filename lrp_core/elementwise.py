@@ -19,6 +19,10 @@ GATES = {"sigmoid": 3, "hardsigmoid": 3, "softmax": 3, "silu": 2, "gelu": 2, "re
 """operations that make a gate, a factor that lets a signal through; of two, the higher one is the gate"""
 
 
+ZERO_AT_ZERO = ("gelu", "silu", "tanh", "mish", "elu", "celu", "selu", "leaky_relu", "hardswish", "softsign")
+"""activations that send 0 to 0, other than ReLU"""
+
+
 @propagates(
     *(F.relu, F.relu6, F.hardtanh, F.leaky_relu, F.rrelu, F.elu, F.celu, F.selu, F.gelu, F.silu, F.mish, F.prelu),
     *(F.hardswish, F.hardsigmoid, F.softplus, F.softsign, F.tanhshrink, F.hardshrink, F.softshrink, F.logsigmoid),
@@ -26,8 +30,17 @@ GATES = {"sigmoid": 3, "hardsigmoid": 3, "softmax": 3, "silu": 2, "gelu": 2, "re
     kind="activation",
 )
 def activation(step: Step, message: Message, context: Context) -> Outcome:
-    """Relevance passes an activation unchanged."""
-    return Outcome((message, *[None] * (len(step.inputs) - 1)))
+    """Relevance passes an activation unchanged.
+
+    Where f(0) = 0, R = c f(x) is handed on as R = (c f(x) / x) x, which spares the layer below a division. A ReLU's
+    relevance stays as it is: the layers below know what to make of it.
+    """
+    x, rest = step.inputs[0].tensor, [None] * (len(step.inputs) - 1)
+    output = step.outputs[0].tensor
+    if step.op not in ZERO_AT_ZERO or x is None or output is None or message.value is not output:
+        return Outcome((message, *rest))
+    slope = step.kept("slope", lambda: (output / x).masked_fill_(x == 0, 0.0))
+    return Outcome((context.message(message.coefficient * slope, x), *rest))
 
 
 @propagates(torch.neg, "negative", "positive", kind="product")

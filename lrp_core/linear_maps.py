@@ -56,7 +56,7 @@ class Dense(LinearMap):
     def transpose(self, s: Tensor, weight: Tensor, x: Tensor) -> Tensor:
         """Vectors of zeros are left out: above the last attention, relevance is at one token of a text only."""
         vectors = s.reshape(-1, s.shape[-1])
-        if len(vectors) < MANY or 2 * int((live := vectors.any(1)).sum()) > len(vectors):
+        if len(vectors) < MANY or vectors[-1].any() or 2 * int((live := vectors.any(1)).sum()) > len(vectors):
             return torch.matmul(s, weight)
         back = vectors.new_zeros(len(vectors), weight.shape[1])
         back[live] = torch.matmul(vectors[live], weight)

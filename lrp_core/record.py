@@ -250,9 +250,10 @@ def _named_arguments(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, 
 def _check_model(model: nn.Module) -> None:
     if not isinstance(model, nn.Module):
         raise TypeError(f"record needs a torch.nn.Module, not {type(model).__name__}.")
-    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+    modules = list(model.modules())
+    if any(isinstance(module, torch.jit.ScriptModule) for module in modules):
         raise TypeError("The model holds a TorchScript module, whose operations cannot be seen; use its Python source.")
-    if any(module.training for module in model.modules()):
+    if any(module.training for module in modules):
         raise ValueError("The model is in train mode; call model.eval() first.")
     if any(p.dtype in (torch.float16, torch.bfloat16) for p in model.parameters()):
         raise ValueError("The model is in half precision; call model.float() first.")

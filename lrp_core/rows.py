@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-SMALL = 2**15
+SMALL = 2**16
 """numbers up to which one float32 dot product keeps its digits"""
 
 

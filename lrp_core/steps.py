@@ -195,6 +195,7 @@ def can_be_dropped(value: Value) -> bool:
 
 
 SEQUENCES = (list, tuple)
+NESTED = (list, tuple, dict)
 
 
 def found(tree: Any, kind: type) -> list[Any]:
@@ -206,7 +207,7 @@ def found(tree: Any, kind: type) -> list[Any]:
     for item in items:
         if isinstance(item, kind):
             hits.append(item)
-        elif isinstance(item, (list, tuple, dict)):
+        elif isinstance(item, NESTED):
             hits += found(item, kind)
     return hits
 
@@ -215,11 +216,12 @@ def replaced(tree: Any, kind: type, new: Callable[[Any], Any]) -> Any:
     """The same nested lists, tuples and dicts with everything of this type replaced."""
     if isinstance(tree, kind):
         return new(tree)
-    if isinstance(tree, SEQUENCES):
-        if all(type(item) is int for item in tree):  # sizes and paddings: as they are
-            return tree
-        items = [replaced(item, kind, new) for item in tree]
-        return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
     if isinstance(tree, dict):
-        return {key: replaced(item, kind, new) for key, item in tree.items()}
-    return tree
+        return {key: replaced(item, kind, new) for key, item in tree.items()} if tree else {}
+    if not isinstance(tree, SEQUENCES):
+        return tree
+    items = [
+        new(item) if isinstance(item, kind) else replaced(item, kind, new) if isinstance(item, NESTED) else item
+        for item in tree
+    ]
+    return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
