@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from .call import check_input, check_model, chosen, named_arguments
 from .elementwise import is_mask
-from .finish import finish, is_finite
+from .finish import finish
 from .modes import plain_arithmetic
 from .registry import lookup, op_name
 from .steps import Operation, Step, Value, can_be_dropped, found, replaced
@@ -43,16 +43,16 @@ def record(
     Raises ``ValueError`` or ``TypeError``, in one sentence, for a model in train mode, half precision, NaN or infinite
     input, and an output that is not (B, C) or does not depend on the input.
     """
-    _check_model(model)
+    check_model(model)
     with plain_arithmetic():
-        inputs = dict(_named_arguments(model, args, kwargs))
+        inputs = dict(named_arguments(model, args, kwargs))
         recorder = Recorder(model)
         inputs = {name: recorder.input(name, tree) for name, tree in inputs.items()}
         if not recorder.sources and not recorder.reads_ids:
             raise TypeError("record needs at least one tensor as input of the model.")
         positional = [inputs.pop(name) for name in list(inputs)[: len(args)]]
         with recorder:
-            logits = _chosen(model(*positional, **inputs), output)
+            logits = chosen(model(*positional, **inputs), output)
         return finish(
             recorder.steps, recorder.sources, recorder.value_of(logits), logits, cache_of(model), relevance_at
         )
@@ -89,7 +89,7 @@ class Recorder(TorchFunctionMode):
                 return tensor
             if (tensor == -torch.inf).any() and is_mask(tensor):
                 return tensor
-            _check_input(name, tensor)
+            check_input(name, tensor)
             seen = tensor.detach().clone()  # the caller, or a layer in place, may write to it
             self._source(seen, name if len(tensors) == 1 else f"{name}[{len(self.sources)}]")
             return seen
@@ -222,45 +222,3 @@ def _is_in_place(function: Any, kwargs: Mapping[str, Any]) -> bool:
     name = getattr(function, "__name__", "")
     marked = name.endswith("_") and not name.endswith("__")
     return marked or bool(kwargs.get("inplace")) or name in ("__setitem__", "__iadd__", "__isub__", "__imul__")
-
-
-def _chosen(result: Any, output: str | int | Callable[[Any], Tensor] | None) -> Any:
-    if callable(output):
-        return output(result)
-    if output is not None:
-        try:
-            return result[output]
-        except (LookupError, TypeError):
-            raise ValueError(f"The model's output has no entry {output!r}.") from None
-    if isinstance(result, Mapping) and "logits" in result:
-        return result["logits"]
-    if isinstance(result, list | tuple) and len(result) == 1:
-        return result[0]
-    return getattr(result, "logits", result)
-
-
-def _named_arguments(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Arguments with the names that the model's forward gives them."""
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    names = [p.name for p in inspect.signature(model.forward).parameters.values() if p.kind in kinds]
-    names += [f"input{i}" for i in range(len(names), len(args))]
-    return [*zip(names, args, strict=False), *kwargs.items()]
-
-
-def _check_model(model: nn.Module) -> None:
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"record needs a torch.nn.Module, not {type(model).__name__}.")
-    modules = list(model.modules())
-    if any(isinstance(module, torch.jit.ScriptModule) for module in modules):
-        raise TypeError("The model holds a TorchScript module, whose operations cannot be seen; use its Python source.")
-    if any(module.training for module in modules):
-        raise ValueError("The model is in train mode; call model.eval() first.")
-    if any(p.dtype in (torch.float16, torch.bfloat16) for p in model.parameters()):
-        raise ValueError("The model is in half precision; call model.float() first.")
-
-
-def _check_input(name: str, tensor: Tensor) -> None:
-    if tensor.dtype not in (torch.float32, torch.float64):
-        raise ValueError(f"Input {name!r} is {tensor.dtype}; LRP works in float32 or float64.")
-    if not is_finite(tensor):
-        raise ValueError(f"Input {name!r} holds NaN or infinite values.")
