@@ -42,7 +42,7 @@ def show(subject: Subject, settings: Settings) -> None:
     start = replace(settings, **{name: values[0]})  # the result does not depend on where the slider stands
     asked = subject.key, explaining.composite(start, subject), explaining.target(start, subject), name
     made: list[Frame] = session.remember(f"{subject.page}.sweep", asked, list)
-    fill(made, subject, settings, name, values)
+    fill(made, subject, settings, name, values, SLICE_S)
     if len(made) < len(values):
         st.fragment(_go_on, run_every=PAUSE_S)(made, subject, settings, name, values)
         return
@@ -58,7 +58,7 @@ def show(subject: Subject, settings: Settings) -> None:
 
 def _go_on(made: list[Frame], subject: Subject, settings: Settings, name: str, values: Sequence[float]) -> None:
     """One more slice of a long sweep. Between two of them every other wish is served, and leaving the tab ends it."""
-    fill(made, subject, settings, name, values)
+    fill(made, subject, settings, name, values, SLICE_S)
     st.progress(len(made) / len(values), text=f"{len(made)} of {len(values)} pictures. You may go on meanwhile.")
     if len(made) == len(values):
         st.rerun()
@@ -70,7 +70,7 @@ def fill(
     settings: Settings,
     name: str,
     values: Sequence[float],
-    seconds: float = SLICE_S,
+    seconds: float,
 ) -> None:
     """Add the frames that `made` still lacks, one for each value of "gamma" or "epsilon", until time is up."""
     end = time.monotonic() + seconds

@@ -86,7 +86,7 @@ def test_the_legend_tells_the_scale(demo):
     assert np.array_equal(bar[0], heatmap.colour_table("colour-blind"))
     expect(around(page, "plain").locator(".legend")).to_be_hidden()
     page.get_by_text("Clip").click()
-    expect(legend.get_by_text("+0.5", exact=True)).to_be_visible()
+    expect(legend.get_by_text("≥ +0.5", exact=True)).to_be_visible()
     assert np.array_equal(drawn(canvas(page, "legend")), heatmap.to_rgb(RELEVANCE, "colour-blind", vmax=0.5))
 
 
