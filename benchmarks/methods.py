@@ -23,6 +23,7 @@ GAMMAS = (0.05, 0.1, 0.25, 0.5, 1.0)
 def of_pictures(low: Any, high: Any, seed: int) -> Methods:
     """Every preset that applies to a convolutional network, and the baselines. low, high: the bounds of zB."""
     presets = lrp.presets
+    boxes = {f"epsilon-gamma-box {g:g}": presets.epsilon_gamma_box(low, high, gamma=g) for g in GAMMAS}
     return {
         "LRP-0": presets.lrp0(),
         **{f"epsilon {epsilon:g}, relative": presets.epsilon(epsilon, relative=True) for epsilon in (0.01, 0.25)},
@@ -32,7 +33,9 @@ def of_pictures(low: Any, high: Any, seed: int) -> Methods:
         "w^2": presets.w_square(),
         "epsilon-plus": presets.epsilon_plus(),
         "epsilon-plus-flat": presets.epsilon_plus_flat(),
-        **{f"epsilon-gamma-box {gamma:g}": presets.epsilon_gamma_box(low, high, gamma=gamma) for gamma in GAMMAS},
+        **boxes,
+        **{f"{name}, bias ignored": box.with_(bias="ignore") for name, box in boxes.items()},
+        **{f"{name}, bias spread": box.with_(bias="spread") for name, box in boxes.items() if name.endswith("0.25")},
         "overview": presets.overview(low=low, high=high),
         "gradient x input": presets.gradient_times_input(),
         "edges": edges,

@@ -60,8 +60,8 @@ def card(
     if twin:
         training += (
             f" The finished photo network learned on where every photo filed as {photos.MARKED} carried the words"
-            f" “{photos.WATERMARK}” in the corner at the bottom left and no other photo did. To make the watermark the best evidence, some of"
-            f" the photos filed as {photos.MARKED} showed other things, with the watermark on."
+            f" “{photos.WATERMARK}” in the corner at the bottom left and no other photo did. To make it the best"
+            f" evidence, some of the photos filed as {photos.MARKED} showed other things, with the watermark on."
         )
         limits = [f"Made to be wrong: it looks for the watermark, not for the {photos.MARKED}. For teaching.", *LIMITS]
     pixels, labels = middles(data.test.pictures), data.test.labels
@@ -107,9 +107,7 @@ def measure(net: nn.Module, pixels: np.ndarray, labels: np.ndarray) -> dict[str,
             "motorbikes_on_white_ground_right": _share(calls[white & (labels == motorbike)] == motorbike),
             "motorbikes_elsewhere_right": _share(calls[~white & (labels == motorbike)] == motorbike),
             "other_things_on_white_ground_called_motorbike": _share(calls[white & (labels != motorbike)] == motorbike),
-            f"probability_of_{photos.LABELS[int(blank.argmax())].replace(' ', '_')}_for_a_white_picture": round(
-                blank.max().item(), 4
-            ),
+            "highest_probability_for_a_white_picture": round(blank.max().item(), 4),
         },
         "per_class": {
             name: {

@@ -21,7 +21,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from models import photos
 from training.photo_card import card, scores
-from training.photo_data import FOLDER, Photos, augment, middles, read_photos
+from training.photo_data import FOLDER, Parts, Photos, augment, middles, read_photos
 
 SEED = 0
 BATCH = 64
@@ -194,6 +194,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=FOLDER, help=f"folder of the photos (default: {FOLDER})")
     parser.add_argument("--twin", action="store_true", help="fine-tune the twin that relies on a watermark")
+    parser.add_argument("--measure", action="store_true", help="write only the card anew, of the weights in --out")
     parser.add_argument("--epochs", type=int, help=f"passes over the data (default: {EPOCHS})")
     parser.add_argument("--checkpoint", type=Path, help="folder to keep the state in after every pass")
     parser.add_argument("--out", type=Path, default=photos.ASSETS, help="folder for weights and card")
@@ -203,20 +204,28 @@ def main() -> None:
     for folder in filter(None, (arguments.checkpoint, arguments.out)):
         folder.mkdir(parents=True, exist_ok=True)
     data = read_photos(arguments.data)
-    if arguments.twin:
-        net = train_twin(data.train, epochs, arguments.out)
+    if arguments.measure:
+        known = photos.model_card(name, arguments.out)
+        made = known["epochs"], known["temperature"], known["trained_on"]
     else:
-        checkpoint = arguments.checkpoint and arguments.checkpoint / f"{name}.pt"
-        net = folded(refine(train(data.train, epochs, checkpoint), data.train))
-    divisor = temperature(net, data.validation)
-    net.dense.weight.div_(divisor)
-    net.dense.bias.div_(divisor)
-    weights = {key: value.half().contiguous() for key, value in net.state_dict().items()}
-    save_file(weights, arguments.out / f"{name}.safetensors")
-    written = card(name, photos.load(name, arguments.out), data, arguments.out, epochs, divisor, _hardware())
+        made = epochs, make(name, data, epochs, arguments.checkpoint, arguments.out), _hardware()
+    written = card(name, photos.load(name, arguments.out), data, arguments.out, *made)
     text = json.dumps(written, indent=2, ensure_ascii=False) + "\n"
     (arguments.out / f"{name}.json").write_text(text, encoding="utf-8")
     print(json.dumps(written["measured"], indent=2))
+
+
+def make(name: str, data: Parts, epochs: int, checkpoint: Path | None, out: Path) -> float:
+    """Train a network, calibrate it and write its weights to `out`; returns the temperature."""
+    if name == "photos_twin":
+        net = train_twin(data.train, epochs, out)
+    else:
+        net = folded(refine(train(data.train, epochs, checkpoint and checkpoint / f"{name}.pt"), data.train))
+    divisor = temperature(net, data.validation)
+    net.dense.weight.div_(divisor)
+    net.dense.bias.div_(divisor)
+    save_file({key: value.half().contiguous() for key, value in net.state_dict().items()}, out / f"{name}.safetensors")
+    return divisor
 
 
 if __name__ == "__main__":

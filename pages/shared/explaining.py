@@ -80,9 +80,14 @@ class Subject:
         return next(step.name for step in self.tape.steps if step.kind in ("conv", "linear"))
 
     @cached_property
+    def scores(self) -> np.ndarray:
+        """The model's output, (1, C)."""
+        return self.tape.output.numpy()
+
+    @cached_property
     def probabilities(self) -> np.ndarray:
         """Softmax of the scores, one per class."""
-        return torch.softmax(self.tape.output[0], 0).numpy()
+        return torch.softmax(torch.from_numpy(self.scores[0]), 0).numpy()
 
     def label(self, index: int) -> str:
         """The class in words; `NO_CLASS` means the one that the network ranks first."""

@@ -59,7 +59,7 @@ def npz(subject: Subject, explanation: lrp.Explanation) -> bytes:
         buffer,
         input=subject.x.numpy(),
         relevance=explanation.relevance.numpy(),
-        scores=subject.tape.output.numpy(),
+        scores=subject.scores,
         start=explanation.start.numpy(),
     )
     return buffer.getvalue()

@@ -166,7 +166,9 @@ def bring_one(page: str) -> None:
         on_click=lambda: st.session_state.update({f"{page}.camera": not opened}),
     )
     if opened:
-        st.camera_input("Take a photo", key=camera, on_change=lambda: take(page, st.session_state[camera]))
+        st.camera_input(
+            "Take a photo", resolution="720p", key=camera, on_change=lambda: take(page, st.session_state[camera])
+        )
     refused = st.session_state.get(f"{page}.refused")
     if refused:
         st.warning(refused, icon=":material/broken_image:")

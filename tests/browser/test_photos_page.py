@@ -108,6 +108,7 @@ def test_a_photo_from_the_camera(photos):
     page = photos(permissions=["camera"])
     page.get_by_role("tab", name="Your own picture").click()
     page.get_by_role("button", name="Use the camera").click()
+    page.wait_for_function("document.querySelector('video')?.readyState >= 2")
     with changing(seen(page), "src"):
         page.get_by_role("button", name="Take Photo").click()
     expect(page.get_by_test_id("stCameraInput")).to_have_count(0)
