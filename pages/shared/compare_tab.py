@@ -14,6 +14,7 @@ from pages.shared.heatmap_view import heatmap_view, strongest
 from pages.shared.result import balance_of
 from pages.shared.rules_text import RULES, offered
 from pages.shared.settings import Settings
+from pages.shared.wording import plain
 
 FEWEST, MOST = 2, 6
 
@@ -58,7 +59,7 @@ def show(subject: Subject, settings: Settings) -> None:
     st.caption("1: both rules order the pixels alike. 0: their orders have nothing in common. −1: one is the reverse.")
     table = {"Rule": [RULES[rule].label for rule in chosen]}
     for column in chosen:
-        table[RULES[column].label] = [f"{rank_correlation(maps[row], maps[column]):.2f}" for row in chosen]
+        table[RULES[column].label] = [plain(rank_correlation(maps[row], maps[column])) for row in chosen]
     st.table(table, hide_index=True)
 
 

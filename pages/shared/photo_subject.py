@@ -2,10 +2,10 @@
 
 import streamlit as st
 import torch
-from models.gallery import Photo
 from PIL import Image
 
 from models import gallery, photo_networks
+from models.gallery import Photo
 from models.photo_networks import BUNDLED, NETWORKS
 from models.pictures import Crop, square
 from pages.shared.engine import ALL_CORES
