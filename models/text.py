@@ -1,0 +1,126 @@
+"""Small networks of XLM-R's architecture that read texts: offensive language, topics, newsgroups, film reviews.
+
+Input: token ids (B, T) of one shared vocabulary, `<s>` first and `</s>` last, at most 256. Output: (B, C) logits.
+Their encoders have four layers of 256 and grew from one encoder, which learned by filling gaps in texts.
+Importing this module does not import transformers; asking for a network does.
+"""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors.torch import load_file
+
+from models.torchvision_compat import import_torchvision
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+    from transformers import XLMRobertaConfig, XLMRobertaForSequenceClassification
+
+LABELS = {
+    "offensive": ("neither", "offensive", "hateful"),
+    "topics": ("entertainment", "geography", "health", "politics", "science/technology", "sports", "travel"),
+    "newsgroups": (
+        "alt.atheism",
+        "comp.graphics",
+        "comp.os.ms-windows.misc",
+        "comp.sys.ibm.pc.hardware",
+        "comp.sys.mac.hardware",
+        "comp.windows.x",
+        "misc.forsale",
+        "rec.autos",
+        "rec.motorcycles",
+        "rec.sport.baseball",
+        "rec.sport.hockey",
+        "sci.crypt",
+        "sci.electronics",
+        "sci.med",
+        "sci.space",
+        "soc.religion.christian",
+        "talk.politics.guns",
+        "talk.politics.mideast",
+        "talk.politics.misc",
+        "talk.religion.misc",
+    ),
+    "sentiment": ("negative", "positive"),
+}
+"""The classes of each network, in the order of its outputs."""
+
+VOCABULARY, LONGEST = 16_000, 256
+"""How many pieces of words the networks know, and how many of them they read at once, `<s>` and `</s>` included."""
+
+START, PAD, END, UNKNOWN = 0, 1, 2, 3
+"""Token ids of `<s>`, `<pad>`, `</s>` and `<unk>`, as in XLM-R; `<mask>` is the last one."""
+
+ASSETS = Path(__file__).parent.parent / "assets" / "text"
+REMAKE = {name: f"python -m training.text {name}" for name in LABELS}
+
+
+def configuration(classes: int = 2) -> "XLMRobertaConfig":
+    """The architecture: XLM-R's, with four layers of 256 in place of twelve of 768."""
+    import_torchvision()  # transformers imports it, and a plain import fails where its compiled part does not fit
+    from transformers import XLMRobertaConfig
+
+    return XLMRobertaConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=256,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        intermediate_size=1024,
+        max_position_embeddings=LONGEST + PAD + 1,  # positions count from the padding's id on
+        type_vocab_size=1,
+        num_labels=classes,
+        bos_token_id=START,
+        pad_token_id=PAD,
+        eos_token_id=END,
+    )
+
+
+def network(name: str) -> "XLMRobertaForSequenceClassification":
+    """The architecture of the network `name`, with fresh weights. Raises ValueError for another name."""
+    _check(name)
+    configured = configuration(len(LABELS[name]))
+    from transformers import XLMRobertaForSequenceClassification
+
+    return XLMRobertaForSequenceClassification(configured)
+
+
+def load(name: str, folder: Path = ASSETS) -> "XLMRobertaForSequenceClassification":
+    """The trained network: float32, eval mode, no gradients.
+
+    Raises ValueError for a name that is not in `LABELS` and FileNotFoundError where the weights are missing.
+    """
+    weights = {key: value.float() for key, value in load_file(_asset(name, folder, "safetensors")).items()}
+    net = network(name)
+    net.load_state_dict(weights, assign=True)
+    return net.eval().requires_grad_(False)
+
+
+def model_card(name: str, folder: Path = ASSETS) -> dict[str, Any]:
+    """What the network is, what it was trained on, and its measured figures. Errors as in `load`."""
+    return json.loads(_asset(name, folder, "json").read_text(encoding="utf-8"))
+
+
+@cache
+def tokenizer(folder: Path = ASSETS) -> "Tokenizer":
+    """The vocabulary that all the networks share. Raises FileNotFoundError where it is missing."""
+    from tokenizers import Tokenizer
+
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.name} is missing in {folder.name}/; remake it with `python -m training.text`.")
+    return Tokenizer.from_file(str(path))
+
+
+def _asset(name: str, folder: Path, suffix: str) -> Path:
+    _check(name)
+    path = folder / f"{name}.{suffix}"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path.name} is missing in {folder.name}/; remake it with `{REMAKE[name]}`.")
+    return path
+
+
+def _check(name: str) -> None:
+    if name not in LABELS:
+        raise ValueError(f"There is no text network {name!r}; the names are {', '.join(LABELS)}.")
