@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from models import photos
+from training.calibration import calibration_error
 from training.photo_data import Parts, middles
 
-BATCH, BINS, PAIRS = 64, 15, 10
+BATCH, PAIRS = 64, 10
 WHITE = 0.8  # a photo whose darkest corner is at least so bright was taken on white ground
 
 LICENCE = (
@@ -39,15 +40,6 @@ def scores(net: nn.Module, pixels: np.ndarray) -> Tensor:
         return torch.cat(
             [net(photos.normalise(pixels[start : start + BATCH])) for start in range(0, len(pixels), BATCH)]
         )
-
-
-def calibration_error(probabilities: Tensor, labels: Tensor) -> float:
-    """Expected calibration error: |accuracy - confidence| over 15 equal bins, weighted by their size (Guo 2017)."""
-    confidence, calls = probabilities.max(1)
-    hit = (calls == labels).double()
-    bins = (confidence * BINS).long().clamp(max=BINS - 1)
-    gaps = torch.zeros(BINS, dtype=torch.float64).index_add_(0, bins, hit - confidence.double())
-    return gaps.abs().sum().item() / len(labels)
 
 
 def card(

@@ -11,8 +11,9 @@ import torch
 from PIL import Image
 
 from models import photos
-from training import photo_card, photo_data
+from training import photo_data
 from training import photos as training
+from training.calibration import calibration_error
 
 TRAIN, TEST = 12, 2
 
@@ -93,7 +94,7 @@ def test_folding_leaves_the_function_alone(data):
 def test_calibration_error_by_hand():
     probabilities = torch.tensor([[0.9, 0.1], [0.9, 0.1], [0.3, 0.7], [0.3, 0.7]])
     labels = torch.tensor([0, 1, 1, 1])
-    assert photo_card.calibration_error(probabilities, labels) == pytest.approx((2 * 0.4 + 2 * 0.3) / 4, abs=1e-6)
+    assert calibration_error(probabilities, labels) == pytest.approx((2 * 0.4 + 2 * 0.3) / 4, abs=1e-6)
 
 
 def test_an_interrupted_run_ends_where_an_unbroken_one_does(data, monkeypatch, tmp_path):
