@@ -4,7 +4,6 @@ Input: float32 (B, 1, 28, 28), ink 1 on background 0, not normalised. Output: (B
 The twin has the same architecture; it was trained where every 8 carried a mark in the corner (see `MARK`).
 """
 
-import json
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import load_file
 from torch import nn
+
+from models import bundled
 
 LABELS = tuple("0123456789")
 LOW, HIGH = 0.0, 1.0
@@ -83,25 +83,15 @@ def load(name: str = "digits", folder: Path = ASSETS) -> nn.Sequential:
 
     Raises ValueError for another name and FileNotFoundError where the weights are missing.
     """
-    weights = load_file(_asset(name, folder, "safetensors"))
+    bundled.check(name, REMAKE)
     with torch.device("meta"):
         net = network()
-    net.load_state_dict({key: value.float() for key, value in weights.items()}, assign=True)
-    return net.eval().requires_grad_(False)
+    return bundled.revive(net, name, folder, REMAKE)
 
 
 def model_card(name: str = "digits", folder: Path = ASSETS) -> dict[str, Any]:
     """What the network is, what it was trained on, and its measured figures. Errors as in `load`."""
-    return json.loads(_asset(name, folder, "json").read_text(encoding="utf-8"))
-
-
-def _asset(name: str, folder: Path, suffix: str) -> Path:
-    if name not in REMAKE:
-        raise ValueError(f"There is no digits network {name!r}; the names are {', '.join(REMAKE)}.")
-    path = folder / f"{name}.{suffix}"
-    if not path.is_file():
-        raise FileNotFoundError(f"{path.name} is missing in {folder.name}/; remake it with `{REMAKE[name]}`.")
-    return path
+    return bundled.card(name, folder, REMAKE)
 
 
 def prepare(ink: np.ndarray) -> torch.Tensor | None:

@@ -4,7 +4,6 @@ Input: float32 (B, 3, 128, 128), red, green, blue, normalised by `MEAN` and `STD
 Both were trained with batch normalisation, which is folded into the convolutions: what is explained is a plain VGG.
 """
 
-import json
 from collections import OrderedDict
 from functools import cache
 from pathlib import Path
@@ -13,8 +12,9 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image, ImageDraw, ImageFont
-from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from models import bundled
 
 LABELS = (
     "airplane",
@@ -87,25 +87,15 @@ def load(name: str = "photos", folder: Path = ASSETS) -> nn.Sequential:
 
     Raises ValueError for another name and FileNotFoundError where the weights are missing.
     """
-    weights = load_file(_asset(name, folder, "safetensors"))
+    bundled.check(name, REMAKE)
     with torch.device("meta"):
         net = network()
-    net.load_state_dict({key: value.float() for key, value in weights.items()}, assign=True)
-    return net.eval().requires_grad_(False)
+    return bundled.revive(net, name, folder, REMAKE)
 
 
 def model_card(name: str = "photos", folder: Path = ASSETS) -> dict[str, Any]:
     """What the network is, what it was trained on, and its measured figures. Errors as in `load`."""
-    return json.loads(_asset(name, folder, "json").read_text(encoding="utf-8"))
-
-
-def _asset(name: str, folder: Path, suffix: str) -> Path:
-    if name not in REMAKE:
-        raise ValueError(f"There is no photo network {name!r}; the names are {', '.join(REMAKE)}.")
-    path = folder / f"{name}.{suffix}"
-    if not path.is_file():
-        raise FileNotFoundError(f"{path.name} is missing in {folder.name}/; remake it with `{REMAKE[name]}`.")
-    return path
+    return bundled.card(name, folder, REMAKE)
 
 
 def normalise(pixels: np.ndarray) -> Tensor:

@@ -5,13 +5,11 @@ Their encoders have four layers of 256 and grew from one encoder, which learned 
 Importing this module does not import transformers; asking for a network does.
 """
 
-import json
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safetensors.torch import load_file
-
+from models import bundled
 from models.torchvision_compat import import_torchvision
 
 if TYPE_CHECKING:
@@ -79,7 +77,7 @@ def configuration(classes: int = 2) -> "XLMRobertaConfig":
 
 def network(name: str) -> "XLMRobertaForSequenceClassification":
     """The architecture of the network `name`, with fresh weights. Raises ValueError for another name."""
-    _check(name)
+    bundled.check(name, REMAKE)
     configured = configuration(len(LABELS[name]))
     from transformers import XLMRobertaForSequenceClassification
 
@@ -91,15 +89,12 @@ def load(name: str, folder: Path = ASSETS) -> "XLMRobertaForSequenceClassificati
 
     Raises ValueError for a name that is not in `LABELS` and FileNotFoundError where the weights are missing.
     """
-    weights = {key: value.float() for key, value in load_file(_asset(name, folder, "safetensors")).items()}
-    net = network(name)
-    net.load_state_dict(weights, assign=True)
-    return net.eval().requires_grad_(False)
+    return bundled.revive(network(name), name, folder, REMAKE)
 
 
 def model_card(name: str, folder: Path = ASSETS) -> dict[str, Any]:
     """What the network is, what it was trained on, and its measured figures. Errors as in `load`."""
-    return json.loads(_asset(name, folder, "json").read_text(encoding="utf-8"))
+    return bundled.card(name, folder, REMAKE)
 
 
 @cache
@@ -109,18 +104,5 @@ def tokenizer(folder: Path = ASSETS) -> "Tokenizer":
 
     path = folder / "tokenizer.json"
     if not path.is_file():
-        raise FileNotFoundError(f"{path.name} is missing in {folder.name}/; remake it with `python -m training.text`.")
+        raise FileNotFoundError(f"{path.name} is missing in {folder.name}/; remake it with `python -m training.text vocabulary`.")
     return Tokenizer.from_file(str(path))
-
-
-def _asset(name: str, folder: Path, suffix: str) -> Path:
-    _check(name)
-    path = folder / f"{name}.{suffix}"
-    if not path.is_file():
-        raise FileNotFoundError(f"{path.name} is missing in {folder.name}/; remake it with `{REMAKE[name]}`.")
-    return path
-
-
-def _check(name: str) -> None:
-    if name not in LABELS:
-        raise ValueError(f"There is no text network {name!r}; the names are {', '.join(LABELS)}.")

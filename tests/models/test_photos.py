@@ -76,7 +76,7 @@ def test_the_watermark_lies_in_its_corner_and_leaves_the_rest():
 
 
 def test_wrong_name_and_missing_file_are_one_sentence(tmp_path):
-    with pytest.raises(ValueError, match=r"^There is no photo network 'vgg'; the names are photos, photos_twin\.$"):
+    with pytest.raises(ValueError, match=r"^There is no network 'vgg' here; the names are photos, photos_twin\.$"):
         photos.load("vgg")
     sentence = r"^photos\.safetensors is missing in .*/; remake it with `python -m training\.photos`\.$"
     with pytest.raises(FileNotFoundError, match=sentence):
