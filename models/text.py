@@ -104,5 +104,6 @@ def tokenizer(folder: Path = ASSETS) -> "Tokenizer":
 
     path = folder / "tokenizer.json"
     if not path.is_file():
-        raise FileNotFoundError(f"{path.name} is missing in {folder.name}/; remake it with `python -m training.text vocabulary`.")
+        remake = "python -m training.text vocabulary"
+        raise FileNotFoundError(f"{path.name} is missing in {folder.name}/; remake it with `{remake}`.")
     return Tokenizer.from_file(str(path))
