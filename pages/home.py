@@ -25,6 +25,7 @@ with st.skeleton(height=420):
     from pages.shared.explaining import Subject
     from pages.shared.heatmap_view import strongest
     from pages.shared.model_card import faithfulness, show_faithfulness, show_model_card
+    from pages.shared.picture_view import framed
     from pages.shared.settings import Settings
 
 CARD_SAMPLE = "3-or-8-open-waist"
@@ -36,11 +37,11 @@ Pictures = tuple[str, str, str, str, str]
 def explained(subject: Subject, settings: Settings) -> Pictures:
     """What a card shows, computed by `lrp_core`."""
     explanation = explaining.explain(settings, subject)
-    relevance = explaining.heat(explanation)
+    relevance = subject.view.heat(explanation)
     asked = explaining.question(settings, subject)
     return (
-        heatmap.data_uri(result.framed(result.picture(subject))),
-        heatmap.data_uri(result.framed(heatmap.to_rgb(relevance, vmax=strongest(relevance)))),
+        heatmap.data_uri(framed(subject.view.rgb)),
+        heatmap.data_uri(framed(heatmap.to_rgb(relevance, vmax=strongest(relevance)))),
         heatmap.alt_text(relevance, asked, "the recommended rule"),
         asked,
         result.balance_of(explanation).text,

@@ -7,12 +7,11 @@ import numpy as np
 import streamlit as st
 
 import lrp_core as lrp
-from lrp_core import heatmap
 from pages.shared import engine, explaining, session
 from pages.shared.explaining import Subject
-from pages.shared.heatmap_view import heatmap_view, strongest
+from pages.shared.heatmap_view import strongest
 from pages.shared.result import balance_of
-from pages.shared.rules_text import RULES, offered
+from pages.shared.rules_text import RECOMMENDED, RULES, offered
 from pages.shared.settings import Settings
 from pages.shared.wording import plain
 
@@ -20,11 +19,11 @@ FEWEST, MOST = 2, 6
 
 
 def show(subject: Subject, settings: Settings) -> None:
-    """Heatmaps of the chosen rules side by side, and the rank correlation of each pair."""
+    """Maps of the chosen rules side by side, and the rank correlation of each pair."""
     on_offer = offered(subject.recommended)
     key = f"{subject.page}.compare.rules"
     saved = f"{subject.page}.compared"
-    st.session_state[key] = st.session_state.setdefault(saved, [on_offer[0], "lrp0", "epsilon", "zplus"])
+    st.session_state[key] = st.session_state.setdefault(saved, [on_offer[0], *RECOMMENDED[on_offer[0]].compared])
     chosen = st.pills(
         f"Rules to compare ({FEWEST} to {MOST})",
         on_offer,
@@ -42,21 +41,24 @@ def show(subject: Subject, settings: Settings) -> None:
         maps[rule], times[rule], lines[rule] = _explained(subject, replace(settings, rule=rule, layers=()))
     asked = explaining.question(settings, subject)
     vmax = max(strongest(relevance) for relevance in maps.values())
-    with st.grid(len(chosen), min_column_width=150):
+    with st.grid(len(chosen), min_column_width=subject.view.narrowest):
         for rule in chosen:
             with st.container():
                 st.markdown(f"**{RULES[rule].label}**")
-                heatmap_view(
+                subject.view.small(
                     maps[rule],
                     key=f"{subject.page}.compare.{rule}",
-                    alt=heatmap.alt_text(maps[rule], asked, RULES[rule].label),
+                    alt=subject.view.describe(maps[rule], asked, RULES[rule].label),
                     colours=settings.colours,
                     vmax=vmax,
                 )
                 st.caption(f"{lines[rule]}. Took {times[rule]:.1f} ms.")
     st.caption(f"One scale for all: the strongest colour stands for {vmax:.2g}. Epsilon and gamma as in the panel.")
     st.markdown("**Rank correlation**")
-    st.caption("1: both rules order the pixels alike. 0: their orders have nothing in common. −1: one is the reverse.")
+    st.caption(
+        f"1: both rules order the {subject.view.parts} alike. 0: their orders have nothing in common. −1: one is the "
+        "reverse."
+    )
     table = {"Rule": [RULES[rule].label for rule in chosen]}
     for column in chosen:
         table[RULES[column].label] = [plain(rank_correlation(maps[row], maps[column])) for row in chosen]
@@ -64,7 +66,7 @@ def show(subject: Subject, settings: Settings) -> None:
 
 
 def _explained(subject: Subject, settings: Settings) -> tuple[np.ndarray, float, str]:
-    """Heatmap (H, W), milliseconds and balance line of one rule."""
+    """Map, milliseconds and balance line of one rule."""
     asked = explaining.composite(settings, subject), explaining.target(settings, subject)
 
     def timed() -> tuple[lrp.Explanation, float]:
@@ -75,7 +77,7 @@ def _explained(subject: Subject, settings: Settings) -> tuple[np.ndarray, float,
 
     def make() -> tuple[np.ndarray, float, str]:
         explanation, spent = engine.compute(timed, subject.threads)
-        return explaining.heat(explanation), spent, balance_of(explanation).text
+        return subject.view.heat(explanation), spent, balance_of(explanation).text
 
     return session.remember(f"{subject.page}.compare.{settings.rule}", (subject.key, *asked), make)
 

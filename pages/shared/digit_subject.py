@@ -7,6 +7,7 @@ import torch
 from models import digits
 from models.drawing import Sample, Stroke, rasterize, samples
 from pages.shared.explaining import Subject
+from pages.shared.picture_view import PictureView
 
 NETWORKS = {"digits": "Honest", "digits_twin": "Cheating twin"}
 TOO_LITTLE = "Too little ink. Draw a digit, or take a sample."
@@ -47,7 +48,7 @@ def digit_subject(page: str, strokes: tuple[Stroke, ...], sample: str, name: str
     if mark:
         x = digits.add_mark(x)
     paper = (255 * (1 - x[0, 0].numpy())).round().astype(np.uint8)
-    return Subject(page, name, network(name), x, digits.LABELS, paper, _code(page, sample, name, mark))
+    return Subject(page, name, network(name), (x,), digits.LABELS, PictureView(paper), _code(page, sample, name, mark))
 
 
 def _code(page: str, sample: str, name: str, mark: bool) -> str:

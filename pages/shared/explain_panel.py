@@ -9,7 +9,7 @@ import streamlit as st
 from pages.shared import link, session
 from pages.shared.controls import choice
 from pages.shared.live_slider import LiveSlider
-from pages.shared.rules_text import LEGEND, RULES
+from pages.shared.rules_text import RULES
 from pages.shared.settings import COLOURS, EPSILONS, GAMMAS, NO_CLASS, OPACITIES, TOPS, VIEWS, Offer, Settings, nearest
 from pages.shared.wording import percent
 
@@ -68,7 +68,7 @@ class ExplainPanel:
         with st.container(horizontal=True, gap="small"):
             with st.popover("Formula", icon=":material/function:"):
                 st.latex(rule.formula)
-                st.markdown(LEGEND)
+                st.markdown(rule.legend)
                 st.caption(f"Source: {rule.source}.")
             layers = session.settings(self.page).layers
             fixed = open_plan is None or session.settings(self.page).rule == "gxi"
@@ -104,9 +104,11 @@ class ExplainPanel:
         self._select("rather_than", "… rather than", [NO_CLASS, *order], ({NO_CLASS: "—"} | names).__getitem__)
 
     def _display(self) -> None:
-        view, colours = st.columns(2)
-        with view:
-            self._select("view", "Show", list(VIEWS), VIEWS.__getitem__)
+        views = self.offer.views
+        *view, colours = st.columns(2 if views else 1)
+        if views:
+            with view[0]:
+                self._select("view", "Show", list(views), VIEWS.__getitem__)
         with colours:
             self._select("colours", "Colours", list(COLOURS), COLOURS.__getitem__)
         chosen = session.settings(self.page).view

@@ -1,9 +1,9 @@
-"""From settings to a heatmap: which composite and target they mean, and the tape that explains the present input.
+"""From settings to a map: which composite and target they mean, and the tape that explains the present input.
 
 This module brings torch, which takes a second to import: pages import it after they have drawn themselves.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
@@ -13,8 +13,9 @@ import torch
 
 import lrp_core as lrp
 from pages.shared import tapes
-from pages.shared.rules_text import RECOMMENDED
+from pages.shared.rules_text import RULES, Recommended
 from pages.shared.settings import NO_CLASS, Settings
+from pages.shared.view import View
 
 T = TypeVar("T")
 
@@ -32,29 +33,39 @@ MAKE_RULE: dict[str, Callable[[Settings], lrp.rules.Rule]] = {
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """What is explained: one input to one network, in numbers, in a picture, in words and in code.
+    """What is explained: one input to one network, in numbers, to look at, in words and in code.
 
-    page: the page it belongs to. network: name of the model. x: the input as the model gets it, (1, C, H, W).
-    labels: one per class. picture: the input as a person sees it, (H, W) or (H, W, 3), uint8 or floats in 0..1.
-    code: Python lines that make `model` and `x`.
+    page: the page it belongs to. network: name of the model. inputs: as the model gets them, one row in each.
+    labels: one per class. view: how the input and its relevance are shown.
+    code: Python lines that make `model` and what `arguments` names: the inputs, as a call is written.
+    recommended: the key in `RECOMMENDED` of what is recommended for it.
     bounds: smallest and largest value of an input, one per channel, where the zB rule is to know them.
     threads: how many threads of torch the network works best with.
+    before: what it was before the visitor changed it, to be compared with.
     """
 
     page: str
     network: str
     model: torch.nn.Module
-    x: torch.Tensor
+    inputs: tuple[torch.Tensor, ...]
     labels: tuple[str, ...]
-    picture: np.ndarray
+    view: View
     code: str
+    arguments: str = "x"
+    recommended: str = "recommended"
     bounds: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     threads: int = 1
+    before: "Subject | None" = None
 
     @cached_property
-    def key(self) -> tuple[str, bytes]:
+    def key(self) -> Hashable:
         """Tells two subjects apart."""
-        return self.network, self.x.numpy().tobytes()
+        return self.network, self.view.key, *(x.numpy().tobytes() for x in self.inputs)
+
+    @property
+    def x(self) -> torch.Tensor:
+        """The first input."""
+        return self.inputs[0]
 
     @property
     def tape(self) -> lrp.Tape:
@@ -63,16 +74,11 @@ class Subject:
 
     def record(self) -> lrp.Tape:
         """A run of the model, recorded; to be called in the engine's thread."""
-        return lrp.record(self.model, self.x)
+        return lrp.record(self.model, *self.inputs)
 
     def use(self, work: Callable[[lrp.Tape], T]) -> T:
         """`work(tape)`, done in the engine's thread. One walk for each call: other visitors come in between."""
         return tapes.use(self, work)
-
-    @property
-    def recommended(self) -> str:
-        """The key in `RECOMMENDED` of what is recommended for it."""
-        return "recommended" if self.bounds is None else "recommended-photos"
 
     @cached_property
     def first_layer(self) -> str:
@@ -106,16 +112,19 @@ def composite(settings: Settings, subject: Subject) -> lrp.Composite:
     if settings.rule == "gxi":
         return lrp.presets.gradient_times_input()
     by_name = {name: MAKE_RULE[rule](settings) for name, rule in settings.layers}
-    recommended = RECOMMENDED.get(settings.rule)
-    if recommended is None:
-        return lrp.Composite(MAKE_RULE[settings.rule](settings), by_name=by_name)
-    boxed = recommended.boxed and subject.bounds is not None and not (by_name and subject.first_layer in by_name)
+    text = RULES[settings.rule]
+    if not isinstance(text, Recommended):
+        return lrp.Composite(
+            MAKE_RULE[text.on_layers or settings.rule](settings), by_name=by_name, attention=text.attention
+        )
+    boxed = text.boxed and subject.bounds is not None and not (by_name and subject.first_layer in by_name)
     return lrp.Composite(
-        MAKE_RULE[recommended.dense](settings),
-        by_kind={"conv": MAKE_RULE[recommended.conv](settings)},
+        MAKE_RULE[text.dense](settings),
+        by_kind={"conv": MAKE_RULE[text.conv](settings)} if text.conv else {},
         by_name=by_name,
         first=lrp.ZBox(*subject.bounds) if boxed else None,
-        bias=recommended.bias,
+        attention=text.attention,
+        bias=text.bias,
     )
 
 
@@ -128,7 +137,7 @@ def target(settings: Settings, subject: Subject) -> lrp.Target:
 
 
 def question(settings: Settings, subject: Subject) -> str:
-    """What the heatmap answers, in words: "3" or "3 rather than 8"."""
+    """What the map answers, in words: "3" or "3 rather than 8"."""
     wanted = subject.classes(settings.target)
     if settings.rather_than in (NO_CLASS, wanted):
         return subject.labels[wanted]
@@ -146,6 +155,6 @@ def answer(settings: Settings, subject: Subject, layers: bool = False) -> lrp.Ex
     return subject.use(lambda tape: tape.explain(*asked, layers=layers))
 
 
-def heat(explanation: lrp.Explanation) -> np.ndarray:
-    """Relevance of each pixel, (H, W): the sum over the channels. NumPy sums, so that torch stays in its thread."""
-    return explanation.relevance.numpy()[0].sum(0)
+def tag(settings: Settings, subject: Subject) -> str:
+    """Rule, parameters and question in one line: tells a test which settings it sees."""
+    return f"{settings.rule} {settings.epsilon:g} {settings.gamma:g} {question(settings, subject)}"

@@ -15,6 +15,18 @@ function paint(canvas, frame, table) {
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
 
+// The words of a text in their colours, each readable by itself: black on light ones, white on dark ones.
+function colour(text, frame, table) {
+  text.style.backgroundColor = `rgb(${table.subarray(3 * 128, 3 * 129).join()})`;
+  bytes(frame.shades).forEach((shade, at) => {
+    const rgb = table.subarray(3 * shade, 3 * shade + 3);
+    const [r, g, b] = Array.from(rgb, (part) => (part <= 10 ? part / 3294 : ((part / 255 + 0.055) / 1.055) ** 2.4));
+    const { style } = text.children[at];
+    style.backgroundColor = `rgb(${rgb.join()})`;
+    style.color = 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.179 ? "#000" : "#fff";
+  });
+}
+
 export default function ({ data, parentElement: root }) {
   const film = films.get(root) ?? { at: data.start, identity: null, timer: null };
   films.set(root, film);
@@ -23,7 +35,13 @@ export default function ({ data, parentElement: root }) {
   const slider = root.querySelector("input");
   const play = root.querySelector(".play");
   const strip = root.querySelector(".strip");
-  const screen = root.querySelector(".stage canvas");
+  const text = root.querySelector(".words");
+  const canvas = root.querySelector(".stage canvas");
+  const written = data.words.length > 0;
+  const screen = written ? text : canvas;
+  text.hidden = !written;
+  canvas.hidden = written;
+  root.querySelector(".stage").classList.toggle("written", written);
 
   const stop = () => {
     clearInterval(film.timer);
@@ -33,7 +51,7 @@ export default function ({ data, parentElement: root }) {
   const show = (at) => {
     film.at = Math.min(Math.max(at, 0), frames.length - 1);
     const frame = frames[film.at];
-    paint(screen, frame, table);
+    (written ? colour : paint)(screen, frame, table);
     screen.setAttribute("aria-label", frame.alt);
     screen.dataset.frame = film.at;
     root.querySelector(".title").textContent = frame.title;
@@ -48,6 +66,9 @@ export default function ({ data, parentElement: root }) {
     film.identity = data.identity;
     film.at = data.start;
     stop();
+    text.replaceChildren(
+      ...data.words.flatMap(([word, gap]) => [Object.assign(document.createElement("span"), { textContent: word }), gap]),
+    );
     slider.max = frames.length - 1;
     slider.setAttribute("aria-label", data.label);
     strip.setAttribute("aria-label", data.label);

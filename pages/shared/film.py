@@ -1,4 +1,7 @@
-"""A film of heatmaps: a strip of small pictures, a large one, a slider and a play button, all inside the browser."""
+"""A film of maps: a strip of small pictures, a large one, a slider and a play button, all inside the browser.
+
+Of a text, the large picture is the text itself with its words coloured, and the small ones are stripes.
+"""
 
 import base64
 import hashlib
@@ -15,7 +18,7 @@ from lrp_core import heatmap
 _HERE = Path(__file__)
 _HTML = """
 <div class="stage">
-  <canvas role="img"></canvas>
+  <canvas role="img"></canvas><p class="words" role="img" dir="auto"></p>
   <div>
     <p class="title"></p>
     <p class="note"></p>
@@ -36,8 +39,8 @@ _component = st.components.v2.component(
 class Frame:
     """One picture of a film.
 
-    relevance: (H, W). vmax: relevance of the strongest colour. name: a few letters, under the small picture.
-    title and note: shown beside the large picture. alt: for those who cannot see it.
+    relevance: (H, W), of words (1, W). vmax: relevance of the strongest colour. name: a few letters, under the small
+    picture. title and note: shown beside the large picture. alt: for those who cannot see it.
     """
 
     relevance: np.ndarray
@@ -48,12 +51,30 @@ class Frame:
     alt: str
 
 
-def film(frames: Sequence[Frame], *, key: str, label: str, colours: str, start: int = 0) -> None:
-    """Show `frames`; `label` names the slider, `start` is the frame to begin with."""
+def film(
+    frames: Sequence[Frame],
+    *,
+    key: str,
+    label: str,
+    colours: str,
+    words: Sequence[tuple[str, str]] = (),
+    start: int = 0,
+) -> None:
+    """Show `frames`.
+
+    Args:
+        frames: At least one.
+        key: Unique among all widgets.
+        label: Names the slider.
+        colours: A name that `lrp_core.heatmap.colour_table` knows.
+        words: Those of a text, each with what stands between it and the next.
+        start: The frame to begin with.
+    """
     data = {
         "frames": [_packed(frame) for frame in frames],
         "table": base64.b64encode(heatmap.colour_table(colours).tobytes()).decode(),
         "label": label,
+        "words": list(words),
         "start": start,
     }
     identity = hashlib.sha256(json.dumps(data).encode()).hexdigest()  # a rerun with the same film keeps its place

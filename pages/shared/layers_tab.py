@@ -1,18 +1,15 @@
 """Layer by layer: how relevance looks inside the network, and where the score went on its way down."""
 
-import math
+from collections.abc import Callable
+from typing import Any
 
-import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
 import lrp_core as lrp
-from lrp_core import heatmap
 from lrp_core.ledger import ABSORBERS, Ledger
 from pages.shared import explaining, session
 from pages.shared.explaining import Subject
-from pages.shared.film import Frame, film
-from pages.shared.heatmap_view import strongest
 from pages.shared.settings import Settings
 from pages.shared.wording import plain, signed
 
@@ -21,21 +18,22 @@ INK = ("#3a4446", "#c6d1d0")  # on a light and on a dark page; Plotly's own grey
 
 
 def show(subject: Subject, settings: Settings) -> None:
-    """A film of the relevance at every layer, and the ledger as a waterfall."""
+    """The relevance at every layer, and the ledger as a waterfall."""
     dark = st.context.theme.type == "dark"
     asked = explaining.composite(settings, subject), explaining.target(settings, subject)
 
-    def make() -> tuple[list[Frame], go.Figure]:
+    def make() -> tuple[Any, go.Figure]:
         """Only pictures are kept, for a ledger or an explanation would keep the whole tape with it."""
         explanation = explaining.answer(settings, subject, layers=True)
-        return frames(explanation, explaining.question(settings, subject)), waterfall(explanation.ledger, dark)
+        inside = subject.view.inside(subject, explanation, explaining.question(settings, subject))
+        return inside, waterfall(explanation.ledger, subject.view.booked_under, dark)
 
     made, chart = session.remember(f"{subject.page}.layers", (subject.key, *asked, dark), make)
     st.caption(
         "Relevance starts as the score of the class and is handed down, layer by layer, until it reaches the input. "
-        "Convolutions are shown as the sum over their channels, dense layers as a block of cells."
+        + subject.view.inside_words
     )
-    film(made, key=f"{subject.page}.film.layers", label="Layer", colours=settings.colours)
+    subject.view.show_inside(made, page=subject.page, colours=settings.colours)
     st.markdown("**Where the score went**")
     st.plotly_chart(
         chart,
@@ -45,47 +43,19 @@ def show(subject: Subject, settings: Settings) -> None:
     )
 
 
-def frames(explanation: lrp.Explanation, asked: str) -> list[Frame]:
-    """One frame for the relevance at the input of each layer, from the output down to the network's input."""
-    made = []
-    for name, relevance in reversed(explanation.layers.items()):
-        values = relevance[0].numpy()
-        plane = flat(values)
-        vmax = strongest(plane)
-        gains, losses = values[values > 0].sum(), values[values < 0].sum()
-        made.append(
-            Frame(
-                plane,
-                vmax,
-                name=name,
-                title=f"Into {name}: {' × '.join(map(str, values.shape))} numbers",
-                note=f"For {asked}: {signed(gains)}\nAgainst it: {signed(losses)}\nSum: {signed(gains + losses)}\n"
-                f"The strongest colour stands for {vmax:.2g}",
-                alt=heatmap.alt_text(plane, asked, f"at the input of layer {name}"),
-            )
-        )
-    return made
+def waterfall(
+    ledger: Ledger, booked_under: Callable[[lrp.Step], str | None] = lambda step: step.name, dark: bool = False
+) -> go.Figure:
+    """The ledger as a picture: the score, what was absorbed of it on the way, and what reached the input.
 
-
-def flat(values: np.ndarray) -> np.ndarray:
-    """A layer as a picture: (C, H, W) summed over channels, (N,) wrapped into a block as square as possible."""
-    if values.ndim == 3:
-        return values.sum(0)
-    values = values.ravel()
-    columns = math.ceil(math.sqrt(values.size))
-    rows = math.ceil(values.size / columns)
-    return np.pad(values, (0, rows * columns - values.size)).reshape(rows, columns)
-
-
-def waterfall(ledger: Ledger, dark: bool = False) -> go.Figure:
-    """The ledger as a picture: the score, what every layer absorbed of it, and what reached the input."""
+    booked_under: the bar that a step belongs to; None: the same as the step above it. Neighbours share their bar.
+    """
     total = ledger.total
     names, sizes, notes = ["Score"], [float(total.start[0])], ["put on the output"]
-    for row in ledger:
-        absorbed = {key: float(getattr(row, key)[0]) for key in ABSORBERS}
+    for name, absorbed in _bars(ledger, booked_under):
         lost = sum(absorbed.values())
         if abs(lost) > 1e-6 * (abs(sizes[0]) or 1.0):
-            names.append(row.step.name or row.step.op)
+            names.append(name)
             sizes.append(-lost)
             notes.append("<br>".join(f"{key}: {value:.4g}" for key, value in absorbed.items() if value))
     names.append("Input")
@@ -113,6 +83,19 @@ def waterfall(ledger: Ledger, dark: bool = False) -> go.Figure:
     for axis in (figure.layout.xaxis, figure.layout.yaxis):
         axis.update(tickfont_color=ink, title_font_color=ink)
     return figure
+
+
+def _bars(ledger: Ledger, booked_under: Callable[[lrp.Step], str | None]) -> list[tuple[str, dict[str, float]]]:
+    """What each bar absorbed, by name, from the output down."""
+    bars: list[tuple[str, dict[str, float]]] = []
+    for row in ledger:
+        absorbed = {key: float(getattr(row, key)[0]) for key in ABSORBERS}
+        name = booked_under(row.step)
+        if bars and name in (None, bars[-1][0]):
+            bars[-1] = bars[-1][0], {key: value + absorbed[key] for key, value in bars[-1][1].items()}
+        else:
+            bars.append((name or row.step.op, absorbed))
+    return bars
 
 
 def _small(size: float) -> str:

@@ -10,6 +10,7 @@ from models.photo_networks import BUNDLED, NETWORKS
 from models.pictures import Crop, square
 from pages.shared.engine import ALL_CORES
 from pages.shared.explaining import Subject
+from pages.shared.picture_view import PictureView
 from pages.shared.settings import OWN_INPUT, Offer, starting
 
 Square = tuple[int, int, int]
@@ -71,10 +72,11 @@ def photo_subject(page: str, picture: Image.Image, sample: str, name: str, crop:
         page,
         name,
         loaded,
-        network.prepare(seen, mark),
+        (network.prepare(seen, mark),),
         network.labels,
-        network.frame(seen, mark),
+        PictureView(network.frame(seen, mark)),
         _code(page, sample, name, crop, mark),
+        recommended="recommended-photos",
         bounds=(network.low, network.high),
         threads=threads(name),
     )

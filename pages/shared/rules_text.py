@@ -1,13 +1,28 @@
 """Every rule that a page offers, in plain words, as a formula, and with its source."""
 
 from dataclasses import dataclass
+from typing import Any
+
+LEGEND = (
+    r"$c_{kj} = W_{kj} x_j$ is what input $j$ gives to output $k$; $c^+$ and $c^-$ its positive and negative parts; "
+    r"$p_k$, $n_k$ their sums over $j$; $b_k$ the bias; $z_k = p_k + n_k + b_k$; $R_k$ the relevance of the output; "
+    r"$l_j$, $h_j$ the smallest and the largest value that an input can have."
+)
+"""What the letters in the formulas mean, as Markdown."""
+
+_LEGEND_OF_ATTENTION = (
+    r"$A$ are the attention weights, $V$ the values that they mix, $O = AV$; $s_i$ is the softmax of the score $x_i$. "
+    r"$c_{kj} = W_{kj} x_j$ is what input $j$ of a dense layer gives to output $k$, and $z_k$ is that output."
+)
 
 
 @dataclass(frozen=True)
 class RuleText:
     """`words`: what it does, for a newcomer. `formula`: LaTeX, how relevance R_k reaches input j.
 
-    `parameters`: which of the sliders it depends on.
+    `parameters`: which of the sliders it depends on. `legend`: what the letters mean. `on_layers`: the key in
+    `LAYER_RULES` of what every layer with weights follows, where that is not this rule's own. `attention`: see
+    `lrp_core.Composite`.
     """
 
     label: str
@@ -15,17 +30,23 @@ class RuleText:
     formula: str
     source: str
     parameters: tuple[str, ...] = ()
+    legend: str = LEGEND
+    on_layers: str = ""
+    attention: str = "attnlrp"
 
 
 @dataclass(frozen=True)
 class Recommended(RuleText):
     """A page's recommended composite: which rules it is made of, and where its sliders start.
 
-    `conv` and `dense`: keys of `LAYER_RULES`. `boxed`: the first layer follows zB, within the bounds of a pixel.
-    `bias`: what becomes of biases, see `lrp_core.Composite`.
+    `conv` (None: as `dense`) and `dense`: keys of `LAYER_RULES`. `boxed`: the first layer follows zB, within the
+    bounds of a pixel. `bias`: what becomes of biases, see `lrp_core.Composite`. `others`: the rules that the page
+    offers beside it. `compared`: those that it is compared with at first.
     """
 
-    conv: str = "gamma"
+    others: tuple[str, ...] = ("lrp0", "epsilon", "gamma", "zplus", "a2b1", "gxi")
+    compared: tuple[str, ...] = ("lrp0", "epsilon", "zplus")
+    conv: str | None = "gamma"
     dense: str = "epsilon"
     boxed: bool = False
     bias: str = "absorb"
@@ -39,6 +60,54 @@ _BOX = (
     r"\sum_k \dfrac{c_{kj} - W_{kj}^+ l_j - W_{kj}^- h_j}{\sum_{j'} (c_{kj'} - W_{kj'}^+ l_{j'} - W_{kj'}^- h_{j'})} "
     r"R_k & \text{first layer}"
 )
+
+_FOR_ATTENTION = {
+    "attnlrp": RuleText(
+        "AttnLRP",
+        "Relevance follows what attention mixes as well as why it looks there: half each, at every product. Dense "
+        "layers follow epsilon.",
+        r"\begin{aligned} R_A &= A \odot \tfrac{R}{2O} V^\top, \quad R_V = V \odot A^\top \tfrac{R}{2O} \\[1ex]"
+        r"R_{x_i} &= x_i \Big( R_i - s_i \sum_{i'} R_{i'} \Big) & \text{softmax} \\[1ex]"
+        r"R_j &= \sum_k \frac{c_{kj}}{z_k + \varepsilon\,\mathrm{sgn}\,z_k} R_k & \text{dense} \end{aligned}",
+        "Achtibat 2024",
+        ("epsilon",),
+        _LEGEND_OF_ATTENTION,
+        on_layers="epsilon",
+    ),
+    "cp": RuleText(
+        "CP-LRP",
+        "Attention weights count as fixed: relevance follows what they mix and never asks why they look there. Dense "
+        "layers follow epsilon.",
+        r"\begin{aligned} R_A &= 0, \quad R_V = V \odot A^\top \tfrac{R}{O} \\[1ex]"
+        r"R_j &= \sum_k \frac{c_{kj}}{z_k + \varepsilon\,\mathrm{sgn}\,z_k} R_k & \text{dense} \end{aligned}",
+        "Ali 2022",
+        ("epsilon",),
+        _LEGEND_OF_ATTENTION,
+        on_layers="epsilon",
+        attention="cp",
+    ),
+}
+
+
+def _for_texts(rule: str, **more: Any) -> Recommended:
+    """What is recommended for texts: one of `_FOR_ATTENTION`, which then need not be offered a second time."""
+    text = _FOR_ATTENTION[rule]
+    others = (*(other for other in _FOR_ATTENTION if other != rule), "lrp0", "gamma", "zplus", "a2b1", "gxi")
+    return Recommended(
+        "Recommended",
+        f"{text.label}. {text.words}",
+        text.formula,
+        text.source,
+        text.parameters,
+        text.legend,
+        attention=text.attention,
+        others=others,
+        compared=(others[0], "lrp0", "gxi"),
+        conv=None,
+        dense=text.on_layers,
+        **more,
+    )
+
 
 RECOMMENDED = {
     "recommended": Recommended(
@@ -61,57 +130,62 @@ RECOMMENDED = {
         epsilon=0.01,
         gamma=0.2,
     ),
+    "recommended-texts": _for_texts("attnlrp", epsilon=0.001),
 }
 """What each page recommends. This is the one place where a recommendation and its slider positions are chosen."""
 
-RULES: dict[str, RuleText] = RECOMMENDED | {
-    "lrp0": RuleText(
-        "LRP-0",
-        "Every input gets exactly the share that it contributed. Faithful to the sum, but noisy.",
-        r"R_j = \sum_k \frac{c_{kj}}{z_k} R_k",
-        "Bach 2015, eq. 56",
-    ),
-    "epsilon": RuleText(
-        "Epsilon",
-        "Like LRP-0, but weak and contradictory contributions are absorbed. The larger epsilon, the fewer details "
-        "survive.",
-        r"R_j = \sum_k \frac{c_{kj}}{z_k + \varepsilon\,\mathrm{sgn}\,z_k} R_k",
-        "Bach 2015, eq. 58",
-        ("epsilon",),
-    ),
-    "gamma": RuleText(
-        "Gamma",
-        "Favours what speaks for the class. The larger gamma, the less blue is left and the calmer the picture.",
-        r"R_j = \sum_k \frac{c_{kj} + \gamma c_{kj}^+}{z_k + \gamma\,(p_k + b_k^+)} R_k \quad (z_k > 0)",
-        "Montavon 2019; Andeol 2021",
-        ("gamma",),
-    ),
-    "zplus": RuleText(
-        "z+",
-        "Only what speaks for the class counts: gamma taken to its limit. Calm, but it hides every objection.",
-        r"R_j = \sum_k \frac{c_{kj}^+}{p_k + b_k^+} R_k",
-        "Bach 2015; Montavon 2017",
-    ),
-    "a2b1": RuleText(
-        "Alpha 2, beta 1",
-        "What speaks for the class counts twice, what speaks against it once, in separate sums.",
-        r"R_j = \sum_k \left( 2\,\frac{c_{kj}^+}{p_k + b_k^+} - \frac{c_{kj}^-}{n_k + b_k^-} \right) R_k",
-        "Bach 2015, eq. 60",
-    ),
-    "gxi": RuleText(
-        "Gradient × input",
-        "Not LRP, the baseline to compare with: how fast the score changes with each input, times the input. On a "
-        "ReLU network it equals LRP-0.",
-        r"R_j = x_j \, \frac{\partial z}{\partial x_j}",
-        "Shrikumar 2017",
-    ),
-}
+RULES: dict[str, RuleText] = (
+    RECOMMENDED
+    | _FOR_ATTENTION
+    | {
+        "lrp0": RuleText(
+            "LRP-0",
+            "Every input gets exactly the share that it contributed. Faithful to the sum, but noisy.",
+            r"R_j = \sum_k \frac{c_{kj}}{z_k} R_k",
+            "Bach 2015, eq. 56",
+        ),
+        "epsilon": RuleText(
+            "Epsilon",
+            "Like LRP-0, but weak and contradictory contributions are absorbed. The larger epsilon, the fewer details "
+            "survive.",
+            r"R_j = \sum_k \frac{c_{kj}}{z_k + \varepsilon\,\mathrm{sgn}\,z_k} R_k",
+            "Bach 2015, eq. 58",
+            ("epsilon",),
+        ),
+        "gamma": RuleText(
+            "Gamma",
+            "Favours what speaks for the class. The larger gamma, the less blue is left and the calmer the picture.",
+            r"R_j = \sum_k \frac{c_{kj} + \gamma c_{kj}^+}{z_k + \gamma\,(p_k + b_k^+)} R_k \quad (z_k > 0)",
+            "Montavon 2019; Andeol 2021",
+            ("gamma",),
+        ),
+        "zplus": RuleText(
+            "z+",
+            "Only what speaks for the class counts: gamma taken to its limit. Calm, but it hides every objection.",
+            r"R_j = \sum_k \frac{c_{kj}^+}{p_k + b_k^+} R_k",
+            "Bach 2015; Montavon 2017",
+        ),
+        "a2b1": RuleText(
+            "Alpha 2, beta 1",
+            "What speaks for the class counts twice, what speaks against it once, in separate sums.",
+            r"R_j = \sum_k \left( 2\,\frac{c_{kj}^+}{p_k + b_k^+} - \frac{c_{kj}^-}{n_k + b_k^-} \right) R_k",
+            "Bach 2015, eq. 60",
+        ),
+        "gxi": RuleText(
+            "Gradient × input",
+            "Not LRP, the baseline to compare with: how fast the score changes with each input, times the input. On a "
+            "ReLU network it equals LRP-0.",
+            r"R_j = x_j \, \frac{\partial z}{\partial x_j}",
+            "Shrikumar 2017",
+        ),
+    }
+)
 """The rules of the explain panel, in the order they are offered."""
 
 
 def offered(recommended: str) -> tuple[str, ...]:
-    """The rules of a page that recommends this key of `RECOMMENDED`: it first, then all but the other pages' own."""
-    return (recommended, *(rule for rule in RULES if rule not in RECOMMENDED))
+    """The rules of a page that recommends this key of `RECOMMENDED`: it first, then those that go with it."""
+    return (recommended, *RECOMMENDED[recommended].others)
 
 
 LAYER_RULES = {
@@ -134,10 +208,3 @@ LAYER_RULES = {
     ),
 }
 """The rules that can be chosen for one layer by itself."""
-
-LEGEND = (
-    r"$c_{kj} = W_{kj} x_j$ is what input $j$ gives to output $k$; $c^+$ and $c^-$ its positive and negative parts; "
-    r"$p_k$, $n_k$ their sums over $j$; $b_k$ the bias; $z_k = p_k + n_k + b_k$; $R_k$ the relevance of the output; "
-    r"$l_j$, $h_j$ the smallest and the largest value that an input can have."
-)
-"""What the letters in the formulas mean, as Markdown."""

@@ -44,7 +44,8 @@ class Settings:
     """Every choice that a link restores. `target` and `rather_than` are class indices or `NO_CLASS`.
 
     `layers` holds the rules chosen layer by layer, as pairs (layer, key in `LAYER_RULES`). `crop` says which square of
-    a picture the network sees: x, y and size in per cent, see `models.pictures.Crop`.
+    a picture the network sees: x, y and size in per cent, see `models.pictures.Crop`. `pieces`: colour the pieces of
+    words that the network reads, and not whole words.
     """
 
     rule: str = "recommended"
@@ -57,6 +58,7 @@ class Settings:
     top: int = 10
     colours: str = "red-white-blue"
     layers: tuple[tuple[str, str], ...] = ()
+    pieces: bool = False
     sample: str = OWN_INPUT
     network: str = ""
     mark: bool = False
@@ -82,6 +84,7 @@ class Offer:
     """What a page offers to choose from, with one of its networks.
 
     labels: one per class. samples, networks: their names. layers: those with weights. crops: a crop can be chosen.
+    views: ways to show the map, keys of `VIEWS`.
     """
 
     defaults: Settings
@@ -90,6 +93,7 @@ class Offer:
     networks: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
     crops: bool = False
+    views: tuple[str, ...] = tuple(VIEWS)
 
     @property
     def classes(self) -> range:
@@ -205,11 +209,12 @@ _FIELDS = {
     "gamma": _Field("gamma", _on_scale(GAMMAS), "{:g}".format),
     "class": _Field("target", _one_of(lambda offer: offer.classes, int)),
     "rather-than": _Field("rather_than", _one_of(lambda offer: offer.classes, int)),
-    "view": _Field("view", _one_of(lambda offer: VIEWS)),
+    "view": _Field("view", _one_of(lambda offer: offer.views)),
     "opacity": _Field("opacity", _one_of(lambda offer: OPACITIES, int)),
     "top": _Field("top", _one_of(lambda offer: TOPS, int)),
     "colours": _Field("colours", _one_of(lambda offer: COLOURS)),
     "layers": _Field("layers", _read_layers, lambda pairs: ",".join(f"{name}:{rule}" for name, rule in pairs)),
+    "pieces": _Field("pieces", _read_switch, lambda on: str(int(on))),
     "sample": _Field("sample", _one_of(lambda offer: offer.samples)),
     "network": _Field("network", _one_of(lambda offer: offer.networks)),
     "mark": _Field("mark", _read_switch, lambda on: str(int(on))),

@@ -4,20 +4,21 @@ from dataclasses import MISSING, Field, fields
 
 import lrp_core as lrp
 from lrp_core.presets import gradient_times_input
+from pages.shared.explaining import Subject
 
 
-def snippet(subject_code: str, composite: lrp.Composite, target: lrp.Target) -> str:
-    """A whole script: the lines that make `model` and `x`, then the explanation.
+def snippet(subject: Subject, composite: lrp.Composite, target: lrp.Target) -> str:
+    """A whole script: the lines that make the model and its input, then the explanation.
 
-    Running it in the project's folder leaves the heatmap in `relevance`, shaped like the input.
+    Running it in the project's folder leaves in `relevance` what the view shows.
     """
     return (
-        f"import lrp_core as lrp\n{subject_code}\n\n"
-        "tape = lrp.record(model, x)\n"
+        f"import lrp_core as lrp\n{subject.code}\n\n"
+        f"tape = lrp.record(model, {subject.arguments})\n"
         f"composite = {composite_code(composite)}\n"
         f"target = {target_code(target)}\n"
         "explanation = tape.explain(composite, target)\n\n"
-        "relevance = explanation.relevance\n"
+        f"{subject.view.code}\n"
         "print(explanation.ledger.total)\n"
     )
 

@@ -4,10 +4,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import streamlit as st
 
-import lrp_core as lrp
-from lrp_core import heatmap
 from pages.shared import explaining, session
 from pages.shared.explaining import Subject
 from pages.shared.film import Frame, film
@@ -32,7 +31,7 @@ def show(subject: Subject, settings: Settings) -> None:
     """A film over one parameter of the present rule."""
     parameters = [name for name in VALUES if name in settings.parameters]
     if not parameters:
-        st.info("This rule has neither gamma nor epsilon. Choose *Recommended*, *Gamma* or *Epsilon* to sweep one.")
+        st.info("This rule has neither gamma nor epsilon. Choose *Recommended* to sweep one.")
         return
     key = f"{subject.page}.sweep.parameter"
     if st.session_state.get(key) not in parameters:
@@ -51,6 +50,7 @@ def show(subject: Subject, settings: Settings) -> None:
         key=f"{subject.page}.film.sweep",
         label=name.capitalize(),
         colours=settings.colours,
+        words=subject.view.words,
         start=nearest(values, getattr(settings, name)),
     )
     st.caption("Every picture has its own scale, so that its shape can be seen; the numbers beside it tell the size.")
@@ -76,24 +76,25 @@ def fill(
     end = time.monotonic() + seconds
     for value in values[len(made) :]:
         at = replace(settings, **{name: value})
-        made.append(frame(explaining.answer(at, subject), name, value, explaining.question(at, subject)))
+        made.append(frame(subject, at, name, value))
         if time.monotonic() > end:
             return
 
 
-def frame(explanation: lrp.Explanation, name: str, value: float, asked: str) -> Frame:
+def frame(subject: Subject, settings: Settings, name: str, value: float) -> Frame:
     """The picture for one value of the parameter."""
-    relevance = explaining.heat(explanation)
+    explanation, asked = explaining.answer(settings, subject), explaining.question(settings, subject)
+    relevance = subject.view.heat(explanation)
     vmax = strongest(relevance)
     gains, losses = relevance[relevance > 0].sum(), relevance[relevance < 0].sum()
     start = float(explanation.ledger.total.start.numpy()[0])
     return Frame(
-        relevance,
+        np.atleast_2d(relevance),
         vmax,
         name=f"{value:g}",
         title=f"{name.capitalize()} {value:g}",
         note=f"For {asked}: {signed(gains)}\nAgainst it: {signed(losses)}\n"
         f"On the input: {plain(gains + losses)} of {plain(start)}\n"
         f"The strongest colour stands for {vmax:.2g}",
-        alt=heatmap.alt_text(relevance, asked, f"{name} {value:g}"),
+        alt=subject.view.describe(relevance, asked, f"{name} {value:g}"),
     )

@@ -1,4 +1,6 @@
-"""Numbers as people write them."""
+"""Numbers and names as people write them."""
+
+import re
 
 MINUS = "\N{MINUS SIGN}"
 
@@ -21,3 +23,8 @@ def percent(share: float) -> str:
     if share > 0.99:
         return "> 99 %"
     return f"{100 * share:.0f} %"
+
+
+def literal(text: str) -> str:
+    """Text as Markdown that shows it as it is: names of classes come from files, and may hold anything."""
+    return re.sub(r"([\\`*_{}\[\]<>()#+\-.!|~$:&])", r"\\\1", text)

@@ -60,7 +60,7 @@ def workbench(page: str, offers: Offers, draw_input: Input) -> None:
         with middle:
             if known:
                 result.headline(known)
-                places = [*result.boxes(known, session.settings(page)), st.container()]
+                places = [*known.view.boxes(known, session.settings(page)), st.container()]
                 result.probabilities(known, session.settings(page))
             else:
                 st.info(subject)
@@ -80,7 +80,7 @@ def _live(subject: Subject | None, panel: ExplainPanel, places: Sequence[DeltaGe
         try:
             with queue.announced(below):
                 explanation = explaining.explain(settings, subject)
-            result.heatmaps(subject, settings, explanation, maps)
+            subject.view.fill(subject, settings, explanation, maps)
             with below:
                 result.balance_line(explanation, settings)
         except (ValueError, lrp.UnsupportedOp) as error:

@@ -6,6 +6,7 @@ import torch
 
 from pages.shared import tapes
 from pages.shared.explaining import Subject
+from pages.shared.picture_view import PictureView
 
 
 @pytest.fixture
@@ -17,4 +18,5 @@ def subject(monkeypatch):
     x = torch.rand(1, 1, 6, 6)
     place = tapes.Place()
     monkeypatch.setattr(tapes, "_place", lambda page: place)
-    return Subject("test", "net", model, x, ("a", "b", "c", "d"), np.zeros((6, 6), np.uint8), "model, x = MODEL, X")
+    view = PictureView(np.zeros((6, 6), np.uint8))
+    return Subject("test", "net", model, (x,), ("a", "b", "c", "d"), view, "model, x = MODEL, X")

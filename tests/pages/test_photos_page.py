@@ -173,7 +173,7 @@ def test_the_script_remakes_the_map(sample, tmp_path, monkeypatch):
     np.savez(tmp_path / "lrp-photos.npz", input=subject.x.numpy())
     monkeypatch.chdir(tmp_path)
     made: dict = {}
-    exec(snippet(subject.code, *asked), made)
+    exec(snippet(subject, *asked), made)
     assert torch.equal(made["relevance"], shown) and shown.any()
 
 

@@ -55,7 +55,7 @@ def test_the_recommended_rules(subject):
 
 def test_the_recommended_rules_for_photos(subject):
     """What is told about them is what they are: gamma, epsilon, and zB first, unless the visitor wants another rule."""
-    photo = replace(subject, bounds=((-2.0,), (2.5,)))
+    photo = replace(subject, recommended="recommended-photos", bounds=((-2.0,), (2.5,)))
     settings = Settings(rule=photo.recommended, epsilon=0.1, gamma=0.5)
     composite = explaining.composite(settings, photo)
     assert composite == lrp.Composite(
@@ -105,7 +105,7 @@ def test_any_target_can_be_written_down(target):
 def test_the_script_remakes_the_map(subject, rule):
     settings = Settings(rule=rule, target=2, rather_than=1)
     shown = explaining.explain(settings, subject)
-    script = snippet(subject.code, explaining.composite(settings, subject), explaining.target(settings, subject))
+    script = snippet(subject, explaining.composite(settings, subject), explaining.target(settings, subject))
     made = {"MODEL": subject.model, "X": subject.x}
     exec(script, made)
     assert torch.equal(made["relevance"], shown.relevance) and shown.relevance.any()

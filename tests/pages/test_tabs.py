@@ -7,9 +7,10 @@ import pytest
 
 import lrp_core as lrp
 from lrp_core import heatmap
-from pages.shared import compare_tab, explaining, layers_tab, numbers_tab, sweep_tab
+from pages.shared import compare_tab, explaining, layer_film, layers_tab, picture_view, sweep_tab
 from pages.shared.film import shades
 from pages.shared.settings import Settings
+from pages.shared.view import npz
 
 
 def test_a_film_has_the_colours_of_the_heatmap():
@@ -45,7 +46,7 @@ def test_a_sweep_is_what_the_slider_would_show(subject, rule, name):
     sweep_tab.fill(frames, subject, settings, name, values, seconds=60)
     for frame, value in zip(frames, values, strict=True):
         alone = explaining.explain(Settings(**{"rule": rule, "epsilon": 0.1, "gamma": 0.5, name: value}), subject)
-        assert frame.relevance == pytest.approx(explaining.heat(alone), abs=1e-6)
+        assert frame.relevance == pytest.approx(subject.view.heat(alone), abs=1e-6)
     assert [frame.name for frame in frames] == ["0.01", "0.56", "1"]
     assert len({frame.relevance.tobytes() for frame in frames}) == 3
 
@@ -60,16 +61,16 @@ def test_a_long_sweep_goes_on_where_it_stopped(subject):
 
 
 def test_a_layer_becomes_a_picture_without_losing_relevance():
-    assert layers_tab.flat(np.ones((3, 4, 5))).shape == (4, 5)
-    block = layers_tab.flat(np.arange(1.0, 8.0))
+    assert layer_film.flat(np.ones((3, 4, 5))).shape == (4, 5)
+    block = layer_film.flat(np.arange(1.0, 8.0))
     assert block.shape == (3, 3) and block.sum() == 28
 
 
 def test_frames_run_from_the_output_to_the_input(subject):
     explanation = subject.tape.explain(lrp.presets.lrp0(), lrp.Target.logit(1), layers=True)
-    frames = layers_tab.frames(explanation, "b")
+    frames = layer_film.frames(explanation, "b")
     assert [frame.name for frame in frames] == ["3", "0"]
-    assert frames[-1].relevance == pytest.approx(explaining.heat(explanation))
+    assert frames[-1].relevance == pytest.approx(subject.view.heat(explanation))
 
 
 def test_the_waterfall_leads_from_the_score_to_the_input(subject):
@@ -82,9 +83,9 @@ def test_the_waterfall_leads_from_the_score_to_the_input(subject):
 def test_the_files_hold_what_is_seen(subject):
     settings = Settings(rule="gamma")
     explanation = explaining.explain(settings, subject)
-    relevance = explaining.heat(explanation)
-    arrays = np.load(io.BytesIO(numbers_tab.npz(subject, explanation)))
+    relevance = subject.view.heat(explanation)
+    arrays = np.load(io.BytesIO(npz(picture_view.arrays(subject, explanation))))
     assert np.array_equal(arrays["relevance"], explanation.relevance) and np.array_equal(arrays["input"], subject.x)
-    table = np.loadtxt(io.StringIO(numbers_tab.table(relevance)), delimiter=",")
+    table = np.loadtxt(io.StringIO(picture_view.table(relevance)), delimiter=",")
     assert table == pytest.approx(relevance)
-    assert numbers_tab.png(subject, settings, relevance).startswith(b"\x89PNG")
+    assert subject.view.png(settings, relevance).startswith(b"\x89PNG")

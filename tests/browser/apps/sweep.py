@@ -6,6 +6,7 @@ import torch
 
 from pages.shared import session, sweep_tab
 from pages.shared.explaining import Subject
+from pages.shared.picture_view import PictureView
 from pages.shared.settings import Settings
 
 sweep_tab.SLICE_S = 0.0
@@ -13,7 +14,8 @@ sweep_tab.SLICE_S = 0.0
 torch.manual_seed(0)
 model = torch.nn.Sequential(torch.nn.Conv2d(1, 3, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(48, 4))
 x = torch.rand(1, 1, 6, 6)
-subject = Subject("demo", "net", model.eval().requires_grad_(False), x, tuple("abcd"), np.zeros((6, 6), np.uint8), "")
+view = PictureView(np.zeros((6, 6), np.uint8))
+subject = Subject("demo", "net", model.eval().requires_grad_(False), (x,), tuple("abcd"), view, "")
 
 
 @st.fragment

@@ -1,0 +1,89 @@
+"""How a subject is shown: what a page of pictures, of texts or of both must be able to draw.
+
+The workbench, the tabs, the settings and the tapes are the same for all; whatever depends on the kind of input stands
+behind this interface. A view knows one input, draws it with the present settings, and keeps nothing else.
+"""
+
+import io
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from streamlit.delta_generator import DeltaGenerator
+
+import lrp_core as lrp
+from pages.shared.settings import Settings
+
+if TYPE_CHECKING:
+    from pages.shared.explaining import Subject
+
+
+@dataclass(frozen=True)
+class File:
+    """One file to take home. content: called when it is asked for."""
+
+    label: str
+    name: str
+    mime: str
+    content: Callable[[], bytes | str]
+
+
+def npz(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """These arrays as a compressed NumPy file."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
+
+
+class View(Protocol):
+    """What is drawn differently for each kind of input. A heat is an array of any shape, one number for each part."""
+
+    parts: str
+    """what the parts are called, "pixels" or "words" """
+    narrowest: int
+    """how many pixels across a map among others needs"""
+    reading: str
+    """how the numbers are read off a map; a sentence"""
+    inside_words: str
+    """how the inside of the network is drawn; a sentence"""
+    words: tuple[tuple[str, str], ...]
+    """the parts, where they are words, each with what stands between it and the next; empty for pictures"""
+    code: str
+    """Python lines that leave the heat in `relevance`, given `explanation` and what the subject's code made"""
+
+    @property
+    def key(self) -> Hashable:
+        """Tells inputs apart that are the same numbers to the network."""
+
+    def heat(self, explanation: lrp.Explanation) -> np.ndarray:
+        """Relevance of each part. NumPy sums, so that torch stays in its thread."""
+
+    def describe(self, heat: np.ndarray, asked: str, rule: str) -> str:
+        """What a map shows, in one sentence, for those who cannot see it."""
+
+    def boxes(self, subject: "Subject", settings: Settings) -> list[DeltaGenerator]:
+        """Draw the input, and return the empty places for its maps, which keep their size while a slider moves."""
+
+    def fill(
+        self, subject: "Subject", settings: Settings, explanation: lrp.Explanation, places: Sequence[DeltaGenerator]
+    ) -> None:
+        """Draw the maps into their places."""
+
+    def small(self, heat: np.ndarray, *, key: str, alt: str, colours: str, vmax: float) -> None:
+        """Draw one map among others; `vmax` is the relevance of the strongest colour of all."""
+
+    def inside(self, subject: "Subject", explanation: lrp.Explanation, asked: str) -> Any:
+        """What is shown of the network's inside. It holds nothing of the explanation, which would hold the tape."""
+
+    def show_inside(self, made: Any, *, page: str, colours: str) -> None:
+        """Draw what `inside` made."""
+
+    def booked_under(self, step: lrp.Step) -> str | None:
+        """The bar of the waterfall that a step belongs to; None: the same as the step above it."""
+
+    def peak(self, heat: np.ndarray) -> tuple[str, str]:
+        """What the strongest part is called, and where it is."""
+
+    def files(self, subject: "Subject", settings: Settings, explanation: lrp.Explanation) -> list[File]:
+        """What can be taken home."""
