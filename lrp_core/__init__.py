@@ -5,7 +5,19 @@
 >>> explanation.relevance, explanation.ledger.total
 """
 
-from . import affine_ops, attention, elementwise, evaluation, heatmap, norms, pooling, presets, products, shaping
+from . import (
+    affine_ops,
+    attention,
+    elementwise,
+    evaluation,
+    heatmap,
+    norms,
+    pooling,
+    presets,
+    products,
+    shaping,
+    tokens,
+)
 from .composite import Composite
 from .errors import UnsupportedOp
 from .explanation import Explanation
@@ -43,6 +55,7 @@ __all__ = [
     "presets",
     "propagates",
     "record",
+    "tokens",
 ]
 
 _REGISTERED = (
