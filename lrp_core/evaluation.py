@@ -33,7 +33,7 @@ def grid_share(relevance: Tensor, cells: Sequence[int] | Tensor, grid: int = 2) 
     relevance: (B, H, W), or (B, C, H, W), whose channels are summed first. cells: the right one of each mosaic, counted
     as :func:`mosaic` does. A map without any positive relevance points nowhere: its share is 0, not chance.
     """
-    _check_numbers(relevance)
+    check_numbers(relevance)
     if relevance.dim() not in (3, 4):
         raise ValueError(f"grid_share needs relevance (B, H, W) or (B, C, H, W), not {tuple(relevance.shape)}.")
     flat = relevance.sum(1) if relevance.dim() == 4 else relevance
@@ -65,7 +65,7 @@ def unit_relevance(relevance: Tensor, units: Tensor) -> Tensor:
     units: the number of the unit, 0 to U - 1, of each entry of a row of relevance, int64 of a shape that expands to it:
     (H, W) for pictures (B, C, H, W) and maps (B, H, W) alike, (T, 1) for embeddings (B, T, D).
     """
-    _check_numbers(relevance)
+    check_numbers(relevance)
     labels = _units_of(relevance, units).flatten().to(relevance.device)
     sums = torch.zeros(len(relevance), int(units.max()) + 1, dtype=torch.float64, device=relevance.device)
     return sums.index_add_(1, labels, relevance.flatten(1).double())
@@ -76,7 +76,7 @@ def ranking(relevance: Tensor) -> Tensor:
 
     The least relevant first is the same ranking from its other end, ``ranking(...).flip(1)``.
     """
-    _check_numbers(relevance)
+    check_numbers(relevance)
     return relevance.sort(dim=1, descending=True, stable=True).indices
 
 
@@ -178,7 +178,7 @@ class Summary:
 
 def summary(values: Tensor, level: float = 0.95, draws: int = 5000, seed: int = 0) -> Summary:
     """Mean of values (N,), and its confidence interval by the bootstrap's percentiles (Efron 1979), seeded."""
-    _check_numbers(values)
+    check_numbers(values)
     if values.dim() != 1 or not len(values):
         raise ValueError(f"summary needs values of shape (N,), at least one, not {tuple(values.shape)}.")
     if not 0 < level < 1:
@@ -201,6 +201,7 @@ def _units_of(values: Tensor, units: Tensor) -> Tensor:
         raise ValueError(f"Units of {shapes}.") from None
 
 
-def _check_numbers(values: Tensor) -> None:
+def check_numbers(values: Tensor) -> None:
+    """Raise ``ValueError`` for NaN and infinity."""
     if not values.isfinite().all():
         raise ValueError("Some of the values are NaN or infinite; nothing can be measured with them.")
