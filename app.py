@@ -26,6 +26,13 @@ st.navigation(
             url_path="photos",
             help="Bring a photo and see which parts of it speak for the network's answer.",
         ),
+        st.Page(
+            "pages/text.py",
+            title="Text",
+            icon=":material/notes:",
+            url_path="text",
+            help="Take a sentence or type one and see which words speak for the network's answer.",
+        ),
     ],
     position="top",
 ).run()

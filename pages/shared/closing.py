@@ -3,8 +3,8 @@
 import streamlit as st
 
 LIMITS = (
-    "**Not causality.** A red pixel took part in the score; whether the score would fall without it is open.",
-    "**Not correctness.** A wrong answer has a heatmap too, and it may look just as sensible.",
+    "**Not causality.** What is red took part in the score; whether the score would fall without it is open.",
+    "**Not correctness.** A wrong answer has a map too, and it may look just as sensible.",
     "**One input only.** It says nothing about how the network treats other inputs.",
     "**One rule only.** Another rule shares out the same score differently; compare several before you conclude.",
 )

@@ -31,7 +31,7 @@ def show(subject: Subject, settings: Settings) -> None:
         for file in subject.view.files(subject, settings, explanation):
             _download(file)
     st.markdown("**The script that remakes this map**")
-    st.caption("Run it in the folder of this project. A picture of your own is loaded from the NPZ file above.")
+    st.caption(f"Run it in the folder of this project. {subject.view.code_note}")
     code = snippet(subject, explaining.composite(settings, subject), explaining.target(settings, subject))
     st.code(code, wrap_lines=True)
     _download(File("Script (PY)", f"lrp_{subject.page}.py", "text/x-python", lambda: code))

@@ -20,6 +20,7 @@ from pages.shared.heatmap_view import heatmap_view, pixels, strongest
 from pages.shared.rules_text import RULES
 from pages.shared.settings import NO_CLASS, Settings
 from pages.shared.view import File, npz
+from pages.shared.wording import literal
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,10 +31,11 @@ class PictureView:
 
     parts = "pixels"
     narrowest = 150
-    reading = "Move the pointer over the heatmap to read the numbers."
+    how_to_read = "Move the pointer over the heatmap to read the numbers."
     inside_words = "Convolutions are shown as the sum over their channels, dense layers as a block of cells."
     words = ()
     code = "relevance = explanation.relevance"
+    code_note = "A picture of your own is loaded from the NPZ file above."
     key = None
 
     def heat(self, explanation: lrp.Explanation) -> np.ndarray:
@@ -45,7 +47,7 @@ class PictureView:
 
     def boxes(self, subject: Subject, settings: Settings) -> list[DeltaGenerator]:
         """Draw the input, and beside it one empty box for each of `maps`."""
-        asked = explaining.question(settings, subject)
+        asked = literal(explaining.question(settings, subject))
         names = self.maps(settings)
         titles = [f"**{name}** · {asked}" if not number else f"**{name}**" for number, name in enumerate(names)]
         # In a row of their own: a title of two lines must not push its picture down.

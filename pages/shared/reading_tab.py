@@ -6,6 +6,7 @@ from pages.shared import explaining
 from pages.shared.explaining import Subject
 from pages.shared.rules_text import RULES
 from pages.shared.settings import Settings
+from pages.shared.wording import literal
 
 COLOUR_WORDS = {
     "red-white-blue": ("Red", "Blue", "White"),
@@ -18,13 +19,13 @@ COLOUR_WORDS = {
 def show(subject: Subject, settings: Settings) -> None:
     """What the colours mean, what the rule does, and what the balance says."""
     speaks_for, speaks_against, silent = COLOUR_WORDS[settings.colours]
-    asked = explaining.question(settings, subject)
+    asked = literal(explaining.question(settings, subject))
     colours, rule, sums = st.columns(3, gap="medium")
     with colours:
         st.markdown("**The colours**")
         st.markdown(
             f"{speaks_for} speaks **for** {asked}, {speaks_against.lower()} **against** it. {silent} does not matter. "
-            "Move the pointer over the heatmap to read the numbers."
+            + subject.view.how_to_read
         )
     with rule:
         text = RULES[settings.rule]
@@ -33,6 +34,6 @@ def show(subject: Subject, settings: Settings) -> None:
     with sums:
         st.markdown("**The balance**")
         st.markdown(
-            "Nothing is lost in secret. What does not arrive at the input was absorbed on the way, and the line below "
-            "the heatmap says by what."
+            "Nothing is lost in secret. What does not arrive at the input was absorbed on the way, and a line "
+            "below the map says by what."
         )

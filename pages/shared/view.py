@@ -43,7 +43,7 @@ class View(Protocol):
     """what the parts are called, "pixels" or "words" """
     narrowest: int
     """how many pixels across a map among others needs"""
-    reading: str
+    how_to_read: str
     """how the numbers are read off a map; a sentence"""
     inside_words: str
     """how the inside of the network is drawn; a sentence"""
@@ -51,6 +51,8 @@ class View(Protocol):
     """the parts, where they are words, each with what stands between it and the next; empty for pictures"""
     code: str
     """Python lines that leave the heat in `relevance`, given `explanation` and what the subject's code made"""
+    code_note: str
+    """what else there is to know about the script; a sentence or nothing"""
 
     @property
     def key(self) -> Hashable:

@@ -1,0 +1,133 @@
+"""A text as something to explain: used by the page on texts and by the card on the home page."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+import torch
+
+from models import text_networks
+from models.text_networks import BUNDLED
+from pages.shared.engine import ALL_CORES
+from pages.shared.explaining import Subject
+from pages.shared.settings import Offer, starting
+from pages.shared.text_view import TextView
+from pages.shared.words_view import Edit
+
+SAMPLES = Path(__file__).parents[2] / "assets" / "text" / "samples.json"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A text to begin with. tag: of its language. networks: those it is meant for. note: to be read before it."""
+
+    name: str
+    title: str
+    language: str
+    tag: str
+    networks: tuple[str, ...]
+    text: str
+    note: str = ""
+
+
+@st.cache_data(max_entries=1, show_spinner=False)
+def all_samples() -> dict[str, Sample]:
+    """The samples for all networks, by name."""
+    found = json.loads(SAMPLES.read_text(encoding="utf-8"))
+    return {one["name"]: Sample(**one | {"networks": tuple(one["networks"])}) for one in found}
+
+
+def samples(network: str) -> dict[str, Sample]:
+    """The samples for a network, by name; for one that is not our own, all that need no note before them."""
+    found = all_samples()
+    if network in BUNDLED:
+        return {name: sample for name, sample in found.items() if network in sample.networks}
+    return {name: sample for name, sample in found.items() if not sample.note}
+
+
+@st.cache_resource(max_entries=6, show_spinner="Loading the network…")
+def model(name: str) -> torch.nn.Module:
+    """The network, shared by all visitors. Raises FileNotFoundError or ValueError where it cannot be loaded."""
+    return text_networks.load(name)
+
+
+@st.cache_data(max_entries=1, ttl=10, show_spinner=False)
+def networks() -> dict[str, str]:
+    """What can be chosen, and what it is called: our own first, then those that lie on this server."""
+    return dict(BUNDLED)
+
+
+def offer(name: str) -> Offer:
+    """What the page offers with this network, or with the first one if there is none of that name."""
+    names = tuple(networks())
+    name = name if name in names else names[0]
+    found = tuple(samples(name))
+    return Offer(
+        defaults=starting("recommended-texts", sample=found[0], network=names[0]),
+        labels=text_networks.network(name).labels,
+        samples=found,
+        networks=names,
+        layers=layers(name),
+        views=(),
+    )
+
+
+def layers(name: str) -> tuple[str, ...]:
+    """The names of a network's layers with weights that a rule can be chosen for; none where it cannot be loaded."""
+    try:
+        modules = model(name).named_modules()
+    except (FileNotFoundError, ValueError):
+        return ()
+    return tuple(layer for layer, module in modules if isinstance(module, torch.nn.Linear))
+
+
+def text_subject(
+    page: str,
+    text: str,
+    name: str,
+    language: str = "",
+    take: Callable[[Edit], None] | None = None,
+    below: Callable[[], None] | None = None,
+    before: Subject | None = None,
+) -> Subject:
+    """The subject for a text.
+
+    Args:
+        page: The page that explains it.
+        text: As it was typed.
+        name: Of the network.
+        language: Of the text, as a tag, where it is known.
+        take, below: See `TextView`.
+        before: What it was before it was changed.
+
+    Raises:
+        FileNotFoundError: the network's weights are missing; one sentence.
+        ValueError: the text cannot be read by it; one sentence.
+    """
+    network, loaded = text_networks.network(name), model(name)
+    reading = network.read(text)
+    return Subject(
+        page,
+        name,
+        loaded,
+        (reading.ids,),
+        network.labels,
+        TextView(reading, language, take, below),
+        _code(name, reading.text),
+        recommended="recommended-texts",
+        threads=1 if name in BUNDLED else ALL_CORES,
+        before=before,
+    )
+
+
+def _code(name: str, text: str) -> str:
+    """The lines that make `model`, `x` and the `reading` that tells words from pieces."""
+    return (
+        "from models import text_networks\n\n"
+        f"network, model = text_networks.network({name!r}), text_networks.load({name!r})\n"
+        f"text = {text!r}\n"
+        "reading = network.read(text)\n"
+        "x = reading.ids"
+    )

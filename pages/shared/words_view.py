@@ -1,0 +1,160 @@
+"""A text whose words, or pieces of them, are coloured by their relevance, with bars beside it.
+
+Pointer, finger or arrow keys tell the value of a word; where it is allowed, a chosen word can be deleted or replaced.
+Whatever the text holds, it is put on the page as text and never as markup.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from lrp_core import heatmap, tokens
+from pages.shared.wording import MINUS, signed
+
+_HERE = Path(__file__)
+_HTML = """
+<div class="both">
+  <div class="left">
+    <p class="text" role="group" dir="auto"></p>
+    <div class="editor" hidden>
+      <span class="which" dir="auto"></span>
+      <button type="button" class="delete">Delete</button>
+      <span class="pair">
+        <input type="text" dir="auto" placeholder="Other words" maxlength="100" autocomplete="off" spellcheck="false">
+        <button type="button" class="replace">Replace</button>
+      </span>
+    </div>
+    <output class="reading"></output>
+    <div class="legend"><i></i><span></span><span></span><span></span></div>
+  </div>
+  <div class="right">
+    <ol class="bars" role="list"></ol>
+    <button type="button" class="all"></button>
+  </div>
+</div>
+<p class="others"></p>
+"""
+_component = st.components.v2.component(
+    "words_view",
+    html=_HTML,
+    css=_HERE.with_suffix(".css").read_text("utf-8"),
+    js=_HERE.with_suffix(".js").read_text("utf-8"),
+)
+
+MOST_BARS = 12
+"""How many bars are shown until all are asked for: those of the strongest words."""
+
+LONGEST_EDIT = 100
+
+
+@dataclass(frozen=True)
+class Part:
+    """A word, or a piece of one. gap: what stands between it and the next. word, whole: number and text of its word."""
+
+    text: str
+    gap: str
+    word: int
+    whole: str
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What a visitor wants: word number `word` to be `new`, or gone where that is ""."""
+
+    word: int
+    new: str
+
+
+def words_view(
+    parts: Sequence[Part],
+    values: np.ndarray,
+    *,
+    key: str,
+    alt: str,
+    colours: str = "red-white-blue",
+    vmax: float | None = None,
+    tag: str | None = None,
+    unread: str = "",
+    others: Sequence[tuple[str, float]] = (),
+    bars: bool = True,
+    language: str = "",
+    take: Callable[[Edit], None] | None = None,
+) -> None:
+    """Show a text with its relevance.
+
+    Args:
+        parts: At least one, in reading order.
+        values: Relevance of each, finite.
+        key: Unique among all widgets.
+        alt: What is shown, for those who cannot see it: class and rule.
+        colours: A name that `lrp_core.heatmap.colour_table` knows.
+        vmax: Relevance in the strongest colour; by default the largest.
+        tag: Put on the text as `data-tag` together with the colours: tells a test which settings it sees.
+        unread: The rest of the text, which the network did not read.
+        others: Relevance that lies on no word, by name.
+        bars: Draw bars, the legend and `others`, too.
+        language: Of the text, as a tag ("ar"), or "" where nobody knows.
+        take: Called with an edit at the start of the run that follows; without it words cannot be changed.
+    """
+    vmax = float(np.abs(values).max()) if vmax is None else vmax
+    version = str(hash(tuple(parts)))
+    *shades, paper = tokens.colours(np.array([*values, 0.0]), colours, vmax)
+
+    def receive() -> None:
+        """Pass on an edit, if what the browser sent is one: a browser can send anything."""
+        if take and (found := _edit(st.session_state[key].get("edit"), parts, version)):
+            take(found)
+
+    _component(
+        key=key,
+        on_edit_change=receive,
+        data={
+            "parts": [[part.text, part.gap, part.word, part.whole] for part in parts],
+            "shades": shades,
+            "said": [signed(value, 3) for value in values],
+            "paper": paper,
+            "unread": unread,
+            "on_words": signed(values.sum(), 3),
+            "others": [f"{name} {signed(value, 3)}" for name, value in others],
+            "bars": _bars(values, vmax) if bars else [],
+            "legend": _legend(colours, vmax) if bars else None,
+            "alt": alt,
+            "tag": tag,
+            "language": language,
+            "version": version,
+            "editable": take is not None,
+        },
+    )
+
+
+def _bars(values: np.ndarray, vmax: float) -> list[tuple[int, float, bool]]:
+    """For each bar, from most for to most against: its part, its length in -1..1, and whether it is a strong one."""
+    order = np.argsort(-values, kind="stable")
+    most = MOST_BARS if len(values) > MOST_BARS + 3 else len(values)  # a button for three more is not worth its place
+    strong = set(np.argsort(-np.abs(values), kind="stable")[:most].tolist())
+    lengths = np.clip(values / (vmax or 1.0), -1, 1)
+    return [(part, round(float(lengths[part]), 4), part in strong) for part in order.tolist()]
+
+
+def _legend(colours: str, vmax: float) -> dict:
+    table = heatmap.colour_table(colours)[::15]
+    stops = ", ".join(f"rgb({r} {g} {b})" for r, g, b in table.tolist())
+    return {"gradient": f"linear-gradient(to right, {stops})", "texts": [f"{MINUS}{vmax:.3g}", "0", f"+{vmax:.3g}"]}
+
+
+def _edit(sent: object, parts: Sequence[Part], version: str) -> Edit | None:
+    """The edit, unless it is none, or was meant for an earlier text: then its word may be another one by now."""
+    if not isinstance(sent, dict) or sent.get("version") != version:
+        return None
+    word, new = sent.get("word"), sent.get("new")
+    if (
+        type(word) is int
+        and word in {part.word for part in parts}
+        and isinstance(new, str)
+        and len(new) <= LONGEST_EDIT
+    ):
+        return Edit(word, new)
+    return None

@@ -1,0 +1,26 @@
+"""Text: take a sample or type your own, see what the network says of it, and which words made it say that."""
+
+import streamlit as st
+
+from pages.shared import front_door
+
+PAGE = "text"
+
+front_door.enter()
+
+st.header("Text", anchor=False)
+st.markdown("The network reads a text and says what it takes it for. The colours show which words spoke for that.")
+
+with st.skeleton(height=600):
+    # torch and transformers take seconds to import, the first time: the page draws its head before they do.
+    from pages.shared import link, text_choices, text_subject
+    from pages.shared.closing import limits
+    from pages.shared.explain_panel import ExplainPanel
+    from pages.shared.workbench import workbench
+
+    restored = link.arrive(PAGE, text_subject.offer)
+
+if restored:
+    ExplainPanel.follow_settings(PAGE)
+workbench(PAGE, text_subject.offer, lambda: text_choices.draw_input(PAGE))
+limits()
