@@ -30,7 +30,7 @@ SEED = 0
 TOKENS = 4096  # in a batch, padding included
 LEARNING_RATE, WARM = 4e-4, 0.1
 HIDDEN = 0.1  # share of the tokens that are hidden, so that no word is relied on alone
-PASSES = {"offensive": 4, "topics": 6, "newsgroups": 8, "sentiment": 3}
+PASSES = {"offensive": 4, "topics": 5, "newsgroups": 5, "sentiment": 3}
 
 
 def device() -> str:
