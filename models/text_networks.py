@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from models import reading, text
+from models import hugging_face, reading, text
+from models.checkpoints import Progress
+from models.hugging_face import local_networks
 from models.reading import Reading
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+
+__all__ = ["BUNDLED", "TextNetwork", "fetch", "load", "local_networks", "network", "ready"]
 
 BUNDLED = {
     "sentiment": "Film reviews (sentiment)",
@@ -39,41 +43,71 @@ _LANGUAGES = {
 
 @dataclass(frozen=True)
 class TextNetwork:
-    """What a network's outputs mean, how many pieces of a text it reads at once, and in which languages it learned."""
+    """What a network's outputs mean, how many pieces of a text it reads at once, and in which languages it learned.
+
+    languages: empty where nobody says. exclusive: a text is of one of the classes; else of any number of them, and
+    each output has a probability of its own.
+    """
 
     name: str
     title: str
     labels: tuple[str, ...]
     longest: int
     languages: tuple[str, ...]
+    exclusive: bool = True
 
     def read(self, text: str) -> Reading:
         """What the network gets for a text. Raises ValueError (one sentence, for visitors) where it can read nothing.
 
         Positions in the result are those of its own `text`, which is the cleaned one.
         """
-        return reading.read(reading.clean(text), _tokenizer(), self.longest)
+        own = hugging_face.tokenizer(self.name) if _elsewhere(self.name) else _tokenizer()
+        return reading.read(reading.clean(text), own, self.longest)
 
 
 def network(name: str) -> TextNetwork:
-    """What the network `name` reads and means. Raises ValueError for a name that is not known."""
+    """What the network `name` reads and means.
+
+    Raises ValueError for a name that is not known, FileNotFoundError (one sentence, for visitors) for a network that
+    is not ours and cannot be used: what is missing, damaged or no classifier, or that it must be downloaded first.
+    """
+    if _elsewhere(name):
+        found = hugging_face.describe(name)
+        return TextNetwork(name, found.title, found.labels, found.longest, (), found.exclusive)
     _check_name(name)
     return TextNetwork(name, BUNDLED[name], text.LABELS[name], text.LONGEST, _LANGUAGES[name])
 
 
-def load(name: str, folder: Path = text.ASSETS) -> nn.Module:
-    """The network: float32, eval mode, no gradients; called with token ids (1, T). folder: of our own weights.
+def load(name: str, progress: Progress | None = None, folder: Path = text.ASSETS) -> nn.Module:
+    """The network: float32, eval mode, no gradients; called with token ids (1, T).
 
-    Raises ValueError for an unknown name, FileNotFoundError (one sentence, for visitors) where there are no weights.
+    progress: called in the caller's thread with 0 to 1 while weights are downloaded. folder: of our own weights.
+    Raises ValueError for an unknown name, FileNotFoundError (one sentence, for visitors) where it cannot be used.
     """
+    if _elsewhere(name):
+        return hugging_face.load(name, progress)
     _check_name(name)
     return text.load(name, folder)
 
 
+def fetch(name: str, progress: Progress | None = None) -> None:
+    """Have the network on disk, without loading it. Arguments and errors as of `load`."""
+    if _elsewhere(name):
+        hugging_face.fetch(name, progress)
+    else:
+        _check_name(name)
+
+
 def ready(name: str, folder: Path = text.ASSETS) -> bool:
-    """Whether the network's weights are on disk. Raises ValueError for an unknown name."""
+    """Whether the network is on disk. Raises ValueError for an unknown name."""
+    if _elsewhere(name):
+        return hugging_face.folder(name) is not None
     _check_name(name)
     return (folder / f"{name}.safetensors").is_file()
+
+
+def _elsewhere(name: str) -> bool:
+    return name.startswith(hugging_face.PREFIX)
 
 
 @cache

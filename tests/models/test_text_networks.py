@@ -57,7 +57,7 @@ print("transformers" in sys.modules)
 
 
 def test_a_bundled_network_is_explained(random_weights):
-    network, net = text_networks.network("sentiment"), text_networks.load("sentiment", random_weights)
+    network, net = text_networks.network("sentiment"), text_networks.load("sentiment", folder=random_weights)
     assert not net.training
     assert all(weight.dtype == torch.float32 and not weight.requires_grad for weight in net.parameters())
     reading = network.read(" A gripping,\nwell-acted film! ")
@@ -72,7 +72,7 @@ def test_ready_and_missing(random_weights):
     assert text_networks.ready("sentiment", random_weights)
     assert not text_networks.ready("topics", random_weights)
     with pytest.raises(FileNotFoundError, match=r"topics\.safetensors is missing.*python -m training\.text topics"):
-        text_networks.load("topics", random_weights)
+        text_networks.load("topics", folder=random_weights)
 
 
 @pytest.mark.parametrize("ask", [text_networks.network, text_networks.load, text_networks.ready])
