@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import streamlit as st
 
 from pages.shared import front_door
@@ -18,15 +19,17 @@ st.markdown(
 with st.skeleton(height=420):
     # torch takes a second to import, the first time: the page draws its head before it does.
     from lrp_core import heatmap
-    from models import digits, photos
-    from models.photo_networks import BUNDLED
-    from pages.shared import explaining, photo_subject, result
+    from models import digits, photo_networks, photos, text, text_networks
+    from pages.shared import explaining, photo_subject, result, text_subject
     from pages.shared.digit_subject import NETWORKS, board_samples, digit_subject
     from pages.shared.explaining import Subject
     from pages.shared.heatmap_view import strongest
     from pages.shared.model_card import faithfulness, show_faithfulness, show_model_card
     from pages.shared.picture_view import framed
+    from pages.shared.rules_text import RULES
     from pages.shared.settings import Settings
+    from pages.shared.wording import literal
+    from pages.shared.words_view import Part, words_view
 
 CARD_SAMPLE = "3-or-8-open-waist"
 
@@ -66,34 +69,63 @@ def photo_pictures() -> Pictures:
     return explained(subject, settings)
 
 
-def card(title: str, pictures: Callable[[], Pictures], shown: str, page: str, invitation: str, icon: str) -> None:
-    """A page's card: a real heatmap, and the way there. `shown`: what the input is."""
+@st.cache_data(max_entries=1, show_spinner="Reading a sentence…")
+def text_words() -> tuple[list[Part], list[float], str, str, str]:
+    """The sentence with which the page on texts begins: words, relevance, what it shows, the class, the balance."""
+    settings = text_subject.offer("").defaults
+    sample = text_subject.all_samples()[settings.sample]
+    subject = text_subject.text_subject("home", sample.text, settings.network, sample.tag)
+    explanation = explaining.explain(settings, subject)
+    heat, asked = subject.view.heat(explanation), explaining.question(settings, subject)
+    alt = subject.view.describe(heat, asked, RULES[settings.rule].label)
+    return subject.view.coloured(pieces=False), heat.tolist(), alt, asked, result.balance_of(explanation).text
+
+
+def show_pictures(pictures: Callable[[], Pictures], shown: str) -> None:
+    """An input and its heatmap. `shown`: what the input is."""
+    picture, heat, alt, label, balance = pictures()
+    left, right = st.columns(2, wrap=False)
+    left.image(picture, width="stretch", alt=f"{shown}, as the network sees it")
+    right.image(heat, width="stretch", alt=alt)
+    st.caption(f"Left: {shown[0].lower()}{shown[1:]}. Right: why the network calls it {label}. {balance}.")
+
+
+def show_words() -> None:
+    """A sentence in the colours of its words."""
+    parts, heat, alt, label, balance = text_words()
+    words_view(parts, np.array(heat), key="home.words", alt=alt, bars=False, language="en")
+    st.caption(f"A sentence about a film: why the network calls it {literal(label)}. {balance}.")
+
+
+def card(title: str, show: Callable[[], None], page: str, invitation: str, icon: str) -> None:
+    """A page's card: a real explanation, and the way there."""
     with st.container(border=True):
         st.subheader(title, anchor=False)
         try:
-            picture, heat, alt, label, balance = pictures()
+            show()
         except FileNotFoundError as error:
             st.error(f"This card cannot be shown. {error}")
             return
-        left, right = st.columns(2, wrap=False)
-        left.image(picture, width="stretch", alt=f"{shown}, as the network sees it")
-        right.image(heat, width="stretch", alt=alt)
-        st.caption(f"Left: {shown[0].lower()}{shown[1:]}. Right: why the network calls it {label}. {balance}.")
         st.page_link(page, label=invitation, icon=icon)
 
 
-first, second = st.columns(2, gap="large")
+first, second, third = st.columns(3, gap="medium")
 with first:
     card(
         "Handwritten digits",
-        digit_pictures,
-        "A drawing between 3 and 8",
+        lambda: show_pictures(digit_pictures, "A drawing between 3 and 8"),
         "pages/digits.py",
         "Draw your own",
         ":material/draw:",
     )
 with second:
-    card("Photos", photo_pictures, "A photo", "pages/photos.py", "Bring your own", ":material/photo_camera:")
+    card(
+        "Photos",
+        lambda: show_pictures(photo_pictures, "A photo"),
+        "pages/photos.py",
+        "Bring your own",
+        ":material/photo_camera:",
+    )
 
 st.subheader("How to read a heatmap", anchor=False)
 steps, rest = st.columns(2, gap="large")
@@ -109,14 +141,17 @@ with rest:
         "input, and what took the rest on its way."
     )
     st.markdown(
-        "No request leaves this machine. What you draw and the pictures you bring are kept for your visit only and "
-        "never stored."
+        "No request leaves this machine. What you draw, type or bring is kept for your visit only and never stored."
     )
 
 limits()
 
 st.subheader("The networks", anchor=False)
-for read, names in ((digits.model_card, NETWORKS), (photos.model_card, BUNDLED)):
+for read, names in (
+    (digits.model_card, NETWORKS),
+    (photos.model_card, photo_networks.BUNDLED),
+    (text.model_card, text_networks.BUNDLED),
+):
     for name in names:
         try:
             show_model_card(read(name))
@@ -129,3 +164,6 @@ if measured:
 st.subheader("Licence and patent", anchor=False)
 st.markdown(LICENCE)
 st.markdown(PATENT)
+
+with third:  # last, because transformers takes seconds to import, the first time
+    card("Text", show_words, "pages/text.py", "Type your own", ":material/notes:")

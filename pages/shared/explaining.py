@@ -41,6 +41,7 @@ class Subject:
     recommended: the key in `RECOMMENDED` of what is recommended for it.
     bounds: smallest and largest value of an input, one per channel, where the zB rule is to know them.
     threads: how many threads of torch the network works best with.
+    exclusive: it is of one class alone; else each class has a probability of its own.
     before: what it was before the visitor changed it, to be compared with.
     """
 
@@ -55,6 +56,7 @@ class Subject:
     recommended: str = "recommended"
     bounds: tuple[tuple[float, ...], tuple[float, ...]] | None = None
     threads: int = 1
+    exclusive: bool = True
     before: "Subject | None" = None
 
     @cached_property
@@ -92,8 +94,9 @@ class Subject:
 
     @cached_property
     def probabilities(self) -> np.ndarray:
-        """Softmax of the scores, one per class."""
-        return torch.softmax(torch.from_numpy(self.scores[0]), 0).numpy()
+        """One per class: softmax of the scores, or where classes do not exclude each other, the sigmoid of each."""
+        scores = torch.from_numpy(self.scores[0])
+        return (torch.softmax(scores, 0) if self.exclusive else torch.sigmoid(scores)).numpy()
 
     def label(self, index: int) -> str:
         """The class in words; `NO_CLASS` means the one that the network ranks first."""

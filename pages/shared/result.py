@@ -20,13 +20,17 @@ UNSURE_BELOW = 0.3
 
 def headline(subject: Subject) -> None:
     """What the network says, or that it does not know."""
-    best = subject.classes(NO_CLASS)
-    name, share = literal(subject.labels[best]), subject.probabilities[best]
-    if share >= UNSURE_BELOW:
-        st.subheader(f"The network says {name} ({percent(share)})", anchor=False)
+    if subject.probabilities.max() >= UNSURE_BELOW:
+        st.subheader(f"The network says {_answer(subject)}", anchor=False)
     else:
-        st.subheader(f"The network is unsure: at best {name} ({percent(share)})", anchor=False)
+        st.subheader(f"The network is unsure: at best {_answer(subject)}", anchor=False)
         st.caption("The heatmap shows what spoke for its best guess. Do not read much into it.")
+
+
+def _answer(subject: Subject) -> str:
+    """The likeliest class and its probability, as Markdown."""
+    best = subject.classes(NO_CLASS)
+    return f"{literal(subject.labels[best])} ({percent(subject.probabilities[best])})"
 
 
 def probabilities(subject: Subject, settings: Settings) -> None:
@@ -36,10 +40,10 @@ def probabilities(subject: Subject, settings: Settings) -> None:
         return
     before, after = st.columns(2, gap="medium")
     with before:
-        st.markdown("**Before**")
+        st.markdown(f"**Before** · {_answer(subject.before)}")
         _bars(subject.before, subject, settings, "bars.before")
     with after:
-        st.markdown("**After**")
+        st.markdown(f"**After** · {_answer(subject)}")
         _bars(subject, subject, settings, "bars")
 
 

@@ -2,12 +2,15 @@
 
 import streamlit as st
 
+from lrp_core import UnsupportedOp
 from models import text_networks
-from pages.shared import session, text_input
+from models.hugging_face import PREFIX
+from pages.shared import session, text_input, text_subject
+from pages.shared.config import config
 from pages.shared.controls import choice
 from pages.shared.explaining import Subject
 from pages.shared.settings import NO_CLASS, OWN_INPUT
-from pages.shared.text_subject import networks, samples
+from pages.shared.text_subject import labels, networks, samples
 
 
 def draw_input(page: str) -> Subject | str:
@@ -24,25 +27,74 @@ def draw_input(page: str) -> Subject | str:
         return "This sample waits behind a note, on the left."
     try:
         return text_input.chosen_subject(page)
-    except ValueError as error:
+    except (ValueError, UnsupportedOp) as error:
         return str(error)
 
 
 def network_choice(page: str) -> None:
-    """Which network reads the text, and the languages that it learned."""
+    """Which network reads the text: one that is here, or where the operator allows it, one by its id."""
     before = session.settings(page).network
-    names = networks()
+    names = networks(before)
+    choice(
+        page,
+        "network",
+        st.selectbox,
+        "Network",
+        list(names),
+        then=lambda: changed(page, before),
+        format_func=names.__getitem__,
+    )
+    if config().allow_downloads:
+        by_id(page)
+    chosen = session.settings(page).network
+    if text_subject.known(chosen) and chosen.startswith(PREFIX) and not text_networks.ready(chosen):
+        download(chosen)
 
-    def changed() -> None:
-        """Layers, samples and classes are others, unless it is so by chance."""
-        after = session.settings(page)
-        session.change(page, layers=())
-        if text_networks.network(after.network).labels != text_networks.network(before).labels:
-            session.change(page, target=NO_CLASS, rather_than=NO_CLASS)
-        if after.sample != OWN_INPUT and after.sample not in samples(after.network):
-            session.change(page, sample=next(iter(samples(after.network))))
 
-    choice(page, "network", st.selectbox, "Network", list(names), then=changed, format_func=names.__getitem__)
+def changed(page: str, before: str) -> None:
+    """What follows from another network: layers, samples and classes are others, unless it is so by chance."""
+    after = session.settings(page)
+    session.change(page, layers=())
+    if labels(after.network) != labels(before):
+        session.change(page, target=NO_CLASS, rather_than=NO_CLASS)
+    if after.sample != OWN_INPUT and after.sample not in samples(after.network):
+        session.change(page, sample=next(iter(samples(after.network))))
+
+
+def by_id(page: str) -> None:
+    """Draw the field for the id of a network on the Hub."""
+    key = f"{page}.id"
+
+    def take() -> None:
+        before, wanted = session.settings(page).network, PREFIX + st.session_state[key].strip()
+        try:
+            text_networks.ready(wanted)
+        except ValueError as error:
+            text_input.refuse(page, str(error))
+            return
+        text_input.refuse(page, "")
+        session.change(page, network=wanted)
+        changed(page, before)
+
+    st.text_input(
+        "Or one from Hugging Face, by its id",
+        key=key,
+        placeholder="owner/name",
+        help="A sequence classifier with safetensors. Code that comes with it is never run.",
+        on_change=take,
+    )
+
+
+def download(name: str) -> None:
+    """A button that fetches a network, and a bar that shows how far it is."""
+    if st.button(f"Download {text_subject.title(name)}", icon=":material/download:"):
+        bar = st.progress(0.0, text="Downloading…")
+        try:
+            text_networks.fetch(name, lambda share: bar.progress(share, text=f"Downloading… {share:.0%}"))
+        except (FileNotFoundError, ValueError) as error:
+            st.error(str(error))
+        else:
+            bar.empty()
 
 
 def note(page: str) -> bool:

@@ -75,7 +75,7 @@ def take(page: str, typed: str) -> None:
     st.session_state[f"{page}.draft"] = typed
     try:
         text = text_networks.network(session.settings(page).network).read(typed).text
-    except ValueError as error:
+    except (FileNotFoundError, ValueError) as error:
         refuse(page, str(error))
         return
     st.session_state[f"{page}.own"] = text
@@ -169,4 +169,6 @@ def chosen_subject(page: str) -> Subject:
         )
         return subject
 
-    return session.remember(f"{page}.subject", asked, make)
+    chosen = session.remember(f"{page}.subject", asked, make)
+    _ = chosen.probabilities  # here, where a network that fails costs a sentence and not the page
+    return chosen

@@ -47,28 +47,71 @@ def samples(network: str) -> dict[str, Sample]:
     return {name: sample for name, sample in found.items() if not sample.note}
 
 
-@st.cache_resource(max_entries=6, show_spinner="Loading the network…")
-def model(name: str) -> torch.nn.Module:
-    """The network, shared by all visitors. Raises FileNotFoundError or ValueError where it cannot be loaded."""
+@st.cache_resource(max_entries=len(BUNDLED), show_spinner="Loading the network…")
+def _own(name: str) -> torch.nn.Module:
     return text_networks.load(name)
 
 
-@st.cache_data(max_entries=1, ttl=10, show_spinner=False)
-def networks() -> dict[str, str]:
-    """What can be chosen, and what it is called: our own first, then those that lie on this server."""
-    return dict(BUNDLED)
+@st.cache_resource(max_entries=1, show_spinner="Loading the network…")
+def _other(name: str) -> torch.nn.Module:
+    """They may take gigabytes: one at a time."""
+    return text_networks.load(name)
+
+
+def model(name: str) -> torch.nn.Module:
+    """The network, shared by all visitors. Raises FileNotFoundError or ValueError, one sentence, where there is none.
+
+    What must be downloaded first counts as missing: nothing is fetched unless a visitor asks for it.
+    """
+    if not text_networks.ready(name):
+        return _missing(name)
+    return _own(name) if name in BUNDLED else _other(name)
+
+
+def _missing(name: str) -> torch.nn.Module:
+    if name in BUNDLED:
+        return text_networks.load(name)  # raises, and says which command remakes the weights
+    raise FileNotFoundError(f"{title(name)} is not on this server yet: download it first.")
+
+
+def networks(present: str = "") -> dict[str, str]:
+    """What can be chosen, and what it is called: our own first, then those on this server, and the `present` one."""
+    found = BUNDLED | text_networks.local_networks()
+    return found if not present or not known(present) else found | {present: found.get(present, title(present))}
+
+
+def title(name: str) -> str:
+    """What a network is called."""
+    return BUNDLED.get(name) or name.partition(":")[2]
+
+
+def known(name: str) -> bool:
+    """Whether there is a network of this name, or one that may be downloaded."""
+    try:
+        text_networks.ready(name)
+    except ValueError:
+        return False
+    return True
+
+
+def labels(name: str) -> tuple[str, ...]:
+    """The classes of a network; none where it cannot be used."""
+    try:
+        return text_networks.network(name).labels
+    except (FileNotFoundError, ValueError):
+        return ()
 
 
 def offer(name: str) -> Offer:
     """What the page offers with this network, or with the first one if there is none of that name."""
-    names = tuple(networks())
-    name = name if name in names else names[0]
+    first = next(iter(BUNDLED))
+    name = name if known(name) else first
     found = tuple(samples(name))
     return Offer(
-        defaults=starting("recommended-texts", sample=found[0], network=names[0]),
-        labels=text_networks.network(name).labels,
+        defaults=starting("recommended-texts", sample=found[0], network=first),
+        labels=labels(name),
         samples=found,
-        networks=names,
+        networks=tuple(networks(name)),
         layers=layers(name),
         views=(),
     )
@@ -106,7 +149,7 @@ def text_subject(
         FileNotFoundError: the network's weights are missing; one sentence.
         ValueError: the text cannot be read by it; one sentence.
     """
-    network, loaded = text_networks.network(name), model(name)
+    loaded, network = model(name), text_networks.network(name)
     reading = network.read(text)
     return Subject(
         page,
@@ -118,6 +161,7 @@ def text_subject(
         _code(name, reading.text),
         recommended="recommended-texts",
         threads=1 if name in BUNDLED else ALL_CORES,
+        exclusive=network.exclusive,
         before=before,
     )
 

@@ -75,11 +75,12 @@ class TextView:
         """What is coloured: the words, or their pieces."""
         reading = self.reading
         units = [piece for piece in reading.pieces if piece.word is not None] if pieces else reading.words
-        ends = [*(unit.start for unit in units[1:]), reading.cut or len(reading.text)]
-        made = []
-        for number, (unit, end) in enumerate(zip(units, ends, strict=True)):
+        following = [*(unit.start for unit in units[1:]), reading.cut or len(reading.text)]
+        made, done = [], 0
+        for number, (unit, start) in enumerate(zip(units, following, strict=True)):
+            done = max(done, unit.end)  # a piece without characters of its own lies within the one before it
             word = unit.word if pieces else number
-            made.append(Part(unit.text, reading.text[unit.end : end], word, reading.words[word].text))
+            made.append(Part(unit.text, reading.text[done:start], word, reading.words[word].text))
         return made
 
     def of_pieces(self, explanation: lrp.Explanation) -> np.ndarray:
@@ -171,7 +172,7 @@ class TextView:
         key = f"{page}.heads"
         blocks = list(made.heads)
         if st.session_state.get(key) not in blocks:
-            st.session_state[key] = blocks[0]
+            st.session_state[key] = blocks[min(1, len(blocks) - 1)]  # in the last one, all of it is at one piece
         st.markdown("**Attention heads**")
         st.caption(
             "What each head of a block found, and the piece that it handed that to: in the last block of a network "

@@ -13,7 +13,17 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Response, Route, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    Response,
+    Route,
+    expect,
+    sync_playwright,
+)
 
 from benchmarks.running_app import ROOT, RunningApp, running
 
@@ -39,6 +49,8 @@ IDLE = """() => {
     return app && app.dataset.testScriptState === 'notRunning' && app.dataset.testConnectionState === 'CONNECTED'
         && !document.querySelector('[data-stale="true"],[data-testid="stSkeleton"],[data-testid="stAppSkeleton"]');
 }"""
+
+expect.set_options(timeout=15_000)  # a condition that comes true is not waited for any longer
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -5,6 +5,9 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from models import text_networks
+from pages.shared.text_subject import samples
+
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 
 
@@ -12,6 +15,19 @@ CARDS = {
     "digits": (r"^Heatmap for \d, ", "Draw your own", "The network says 3"),
     "photos": (r"^Heatmap for [A-Za-z ]+, ", "Bring your own", "The network "),
 }
+
+
+@pytest.mark.parametrize("context", [{}, {"color_scheme": "dark"}, PHONE], ids=["light", "dark", "phone"])
+@pytest.mark.skipif(not text_networks.ready("sentiment"), reason="the text network's weights are not here")
+def test_a_sentence_leads_to_the_page_on_texts(visit, server, context):
+    page = visit(server, **context)
+    card = page.get_by_role("group", name=re.compile("^Words for (negative|positive), "))
+    expect(card).to_have_text(next(iter(samples("sentiment").values())).text)
+    backgrounds = card.evaluate("(text) => [...text.children].map((word) => word.style.backgroundColor)")
+    assert len(set(backgrounds)) > 5
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+    page.get_by_role("link", name="Type your own").click()
+    expect(page.get_by_role("heading", name=re.compile("The network "))).to_be_visible()
 
 
 @pytest.mark.parametrize("topic", CARDS)

@@ -9,6 +9,9 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
+from models import text_networks
+from tests.pages import stand_ins
+
 APP = Path(__file__).parents[2] / "app.py"
 
 
@@ -17,7 +20,7 @@ def digits():
     """The digits page of a visitor who comes with this address."""
 
     def run(**query: str) -> AppTest:
-        app = AppTest.from_file(APP, default_timeout=60).run()
+        app = AppTest.from_file(APP, default_timeout=60)
         for name, value in query.items():
             app.query_params[name] = value
         return app.switch_page("pages/digits.py").run()
@@ -29,12 +32,24 @@ def headings(app: AppTest) -> list[str]:
     return [heading.value for heading in (*app.title, *app.header, *app.subheader)]
 
 
-def test_home_shows_a_card_and_the_terms():
-    app = AppTest.from_file(APP, default_timeout=60).run()
+def home(monkeypatch) -> AppTest:
+    stand_ins.put_in_place(monkeypatch)
+    return AppTest.from_file(APP, default_timeout=300).run()
+
+
+@pytest.mark.skipif(not all(map(text_networks.ready, text_networks.BUNDLED)), reason="some text networks are not here")
+def test_home_complains_of_nothing(monkeypatch):
+    app = home(monkeypatch)
     assert not app.exception and not app.error
+
+
+def test_home_shows_cards_and_the_terms(monkeypatch):
+    app = home(monkeypatch)
+    assert not app.exception
+    assert {"Handwritten digits", "Photos", "Text"} <= set(headings(app))
     assert "What this does not show" in headings(app)
     text = " ".join(block.value for block in (*app.markdown, *app.caption))
-    assert "patented" in text and "on the input" in text
+    assert "patented" in text and text.count("on the input") == 3
 
 
 def test_digits_shows_a_worked_example(digits):
@@ -83,7 +98,7 @@ def test_an_empty_board_claims_no_class(digits):
 def test_the_digits_page_starts_without_what_it_does_not_need():
     code = (
         "import sys\nfrom streamlit.testing.v1 import AppTest\n"
-        f"app = AppTest.from_file({str(APP)!r}, default_timeout=60).run().switch_page('pages/digits.py').run()\n"
+        f"app = AppTest.from_file({str(APP)!r}, default_timeout=60).switch_page('pages/digits.py').run()\n"
         "assert not app.exception and 'torch' in sys.modules\n"
         "print(*{'torchvision', 'transformers'} & set(sys.modules))"
     )
@@ -105,7 +120,7 @@ def test_a_missing_network_costs_its_page_one_sentence(digits, monkeypatch):
     app = digits()
     assert not app.exception
     assert "python -m training.digits" in app.info[0].value and "other pages work" in app.info[0].value
-    home = AppTest.from_file(APP, default_timeout=60).run()
-    assert not home.exception and "What this does not show" in headings(home)
+    app = home(monkeypatch)
+    assert not app.exception and "What this does not show" in headings(app)
     st.cache_resource.clear()
     st.cache_data.clear()
