@@ -2,6 +2,8 @@
 
 python -m benchmarks.faithfulness photos            # 256 mosaics and 200 photos: some minutes on two cores
 python -m benchmarks.faithfulness photos --mosaics 32 --flips 23 --out small.json
+python -m benchmarks.faithfulness texts             # all bundled text networks: ten minutes on two idle cores
+python -m benchmarks.faithfulness texts --network sentiment --sentences 100 --texts 20 --out small.json
 """
 
 from __future__ import annotations
@@ -18,14 +20,14 @@ import torch
 from torch import Tensor
 
 from lrp_core import evaluation
-from models import photos
-from training import photo_data
+from models import photos, text
+from training import photo_data, text_data
 
-from . import methods, picture_faithfulness
+from . import methods, picture_faithfulness, text_faithfulness, text_methods
+from .figures import DIGITS, described, table
 from .picture_faithfulness import BLUR, FEW, FILLS, GRID, PATCH, STEPS, SURE
 
 SEED = 0
-DIGITS = 4  # of the figures that are written
 
 
 def of_photos(options: argparse.Namespace) -> dict[str, Any]:
@@ -95,24 +97,6 @@ def areas(curves: dict[str, Tensor], counts: Sequence[int]) -> dict[str, dict[st
     }
 
 
-def described(values: dict[str, Tensor], smallest: bool = False) -> dict[str, Any]:
-    """Values (N,) per method to their mean and its 95 % interval, and how far the method is behind the best one.
-
-    All methods saw the same photos, so the difference to the best one is known better than either: an interval of
-    ``behind`` that holds 0 says that the two cannot be told apart.
-    """
-    sign = -1 if smallest else 1
-    best = max(values, key=lambda name: sign * values[name].mean().item())
-    return {
-        name: _figures(value) | {"behind": _figures(sign * (values[best] - value))} for name, value in values.items()
-    }
-
-
-def _figures(values: Tensor) -> dict[str, float]:
-    summary = evaluation.summary(values)
-    return {key: round(getattr(summary, key), DIGITS) for key in ("mean", "low", "high")}
-
-
 COLUMNS = {
     "localisation": ("localisation", "methods"),
     "most relevant first": ("flipping", "most_relevant_first"),
@@ -121,34 +105,49 @@ COLUMNS = {
 }
 
 
-def table(report: dict[str, Any]) -> str:
-    """One line per method, its means and 95 % intervals; bold where the best method is not told apart from it."""
-    columns = [report[part][key] for part, key in COLUMNS.values()]
-    lines = ["| method | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
-    lines += [f"| {name} | " + " | ".join(_cell(column[name]) for column in columns) + " |" for name in columns[0]]
-    return "\n".join(lines)
+def columns_of_photos(report: dict[str, Any]) -> dict[str, Any]:
+    """The columns of the table, by their titles."""
+    return {title: report[part][key] for title, (part, key) in COLUMNS.items()}
 
 
-def _cell(figures: dict[str, Any]) -> str:
-    text = f"{figures['mean']:.3f}"
-    bold = f"**{text}**" if figures["behind"]["low"] <= 0 else text
-    return f"{bold} ({figures['low']:.3f} to {figures['high']:.3f})"
+def of_texts(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure the bundled text networks, and keep what was written of others of them."""
+    written = json.loads(options.out.read_text(encoding="utf-8")) if options.out.is_file() else {"networks": {}}
+    counts = (options.comments, options.sentences, options.texts)
+    for name in options.network:
+        try:
+            measured = text_faithfulness.measure(name, options.weights, options.data, SEED, *counts)
+        except FileNotFoundError as error:
+            raise SystemExit(str(error)) from None
+        written["networks"][name] = measured
+    networks = {name: written["networks"][name] for name in text.LABELS if name in written["networks"]}
+    return {"seed": SEED, "relevance_of_a_word": text_methods.RELEVANCE, "networks": networks}
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=sys.modules[__name__].__doc__.splitlines()[0])
     of = parser.add_subparsers(dest="of", required=True)
     pictures = of.add_parser("photos", help="the bundled photo network")
-    pictures.set_defaults(measure=of_photos)
+    pictures.set_defaults(measure=of_photos, columns=columns_of_photos)
     pictures.add_argument("--network", choices=list(photos.REMAKE), default="photos")
     pictures.add_argument("--data", type=Path, default=photo_data.FOLDER, help="folder of the photos")
     pictures.add_argument("--mosaics", type=int, default=256, help="mosaics of four photos")
     pictures.add_argument("--flips", type=int, default=200, help="photos that are flipped")
     pictures.add_argument("--fill", choices=list(FILLS), default="blur", help="what replaces a patch")
     pictures.add_argument("--out", type=Path, default=photos.ASSETS / "faithfulness.json")
+    words = of.add_parser("texts", help="the bundled text networks")
+    words.set_defaults(measure=of_texts, columns=text_faithfulness.columns)
+    words.add_argument("--network", choices=list(text.LABELS), nargs="+", default=list(text.LABELS))
+    words.add_argument("--weights", type=Path, default=text.ASSETS, help="folder of the networks' weights")
+    words.add_argument("--data", type=Path, default=text_data.FOLDER, help="folder of the texts")
+    words.add_argument("--comments", type=int, default=2000, help="comments with people's marks, of each part")
+    words.add_argument("--sentences", type=int, default=2000, help="sentences with people's grades of their words")
+    words.add_argument("--texts", type=int, default=200, help="texts of each network whose words are deleted")
+    words.add_argument("--out", type=Path, default=text.ASSETS / "faithfulness.json")
     options = parser.parse_args()
-    if min(options.mosaics, options.flips) < 1:
-        parser.error("at least one mosaic and one flipped photo")
+    counts = {"mosaics", "flips", "comments", "sentences", "texts"} & vars(options).keys()
+    if min(getattr(options, count) for count in counts) < 1:
+        parser.error(f"at least one of each: {', '.join(sorted(counts))}")
     return options
 
 
@@ -157,7 +156,7 @@ def main() -> None:
     report = options.measure(options)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    print(table(report))
+    print(table(options.columns(report)))
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from . import (
     products,
     shaping,
     tokens,
+    word_evaluation,
 )
 from .composite import Composite
 from .errors import UnsupportedOp
@@ -56,6 +57,7 @@ __all__ = [
     "propagates",
     "record",
     "tokens",
+    "word_evaluation",
 ]
 
 _REGISTERED = (
