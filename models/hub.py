@@ -77,7 +77,7 @@ class _Transfer(threading.Thread):
 
     def run(self) -> None:
         try:
-            self.folder = self._fetch()
+            self.folder, self.fraction = self._fetch(), 1.0
         except Exception as error:  # no connection, no such classifier, a full disk: the visitor is told which
             self.failure = _sentence(self.id, error)
         finally:

@@ -1,5 +1,6 @@
 """Classifiers in Hugging Face's format, with random weights and a tokenizer of their kind, saved into a folder."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -52,3 +53,9 @@ def save(
         tokenizer_object=own, bos_token=start, cls_token=start, pad_token=pad, eos_token=end, sep_token=end
     ).save_pretrained(folder)
     return net
+
+
+def change(path: Path, **settings) -> None:
+    """Change a file of settings; those that are None are taken out."""
+    changed = json.loads(path.read_text()) | settings
+    path.write_text(json.dumps({key: value for key, value in changed.items() if value is not None}))
