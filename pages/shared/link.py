@@ -59,4 +59,4 @@ def copy_button(page: str, offer: Offer) -> None:
     with st.popover("Copy link", icon=":material/link:"):
         st.code(urlunsplit((parts.scheme, parts.netloc, parts.path, query, "")), language=None, wrap_lines=True)
         st.caption("It restores the rule, its parameters, the class, the sample, the network and the colours.")
-        st.caption("It never carries your own drawing, picture or text.")
+        st.caption("It never carries your own drawing, picture or text, nor what you changed in a sample.")

@@ -99,7 +99,8 @@ def choose_one(page: str) -> None:
 
 
 def type_one(page: str) -> None:
-    """Draw the box for a text of one's own."""
+    """Draw the box for a text of one's own; each of its lines runs in the direction of its first letter."""
+    st.html("<style>textarea { unicode-bidi: plaintext; }</style>")
     key, draft = f"{page}.typed", f"{page}.draft"
     st.session_state[key] = st.session_state.get(draft, "")
     st.text_area(

@@ -2,7 +2,8 @@
 
 Every page opened through `page` or `visit` is checked when its test ends: no exception on the page, no console error,
 no failed request, no request that leaves the machine; and no traceback in the log of any server when the session ends.
-LRP_SHOTS names a folder for one screenshot per page; LRP_CHROMIUM names another Chromium.
+LRP_SHOTS names a folder for one screenshot per page; LRP_CHROMIUM names another Chromium; LRP_PATIENCE=10 waits ten
+times as long for everything, on a machine that is busy with something else.
 """
 
 import os
@@ -28,6 +29,7 @@ from playwright.sync_api import (
 from benchmarks.running_app import ROOT, RunningApp, running
 
 SHOTS = os.environ.get("LRP_SHOTS")
+PATIENCE = float(os.environ.get("LRP_PATIENCE", "1"))
 CHROMIUM = os.environ.get("LRP_CHROMIUM") or shutil.which("chromium")
 FLAGS = [
     "--no-sandbox",
@@ -50,7 +52,7 @@ IDLE = """() => {
         && !document.querySelector('[data-stale="true"],[data-testid="stSkeleton"],[data-testid="stAppSkeleton"]');
 }"""
 
-expect.set_options(timeout=15_000)  # a condition that comes true is not waited for any longer
+expect.set_options(timeout=15_000 * PATIENCE)  # a condition that comes true is not waited for any longer
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -136,7 +138,7 @@ def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable
 
     def visit(server: RunningApp, path: str = "/", **context) -> Page:
         profile = browser.new_context(**{"viewport": {"width": 1280, "height": 1000}, "base_url": server.url} | context)
-        profile.set_default_timeout(15_000)
+        profile.set_default_timeout(15_000 * PATIENCE)
         page = profile.new_page()
         pages.append(page)
         _listen(page, server.url, errors)
@@ -145,7 +147,7 @@ def visit(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable
             page.goto(path)
             page.idle()
 
-        page.idle = lambda timeout=30_000: page.wait_for_function(IDLE, timeout=timeout)
+        page.idle = lambda timeout=30_000: page.wait_for_function(IDLE, timeout=timeout * PATIENCE)
         page.go = go
         go(path)
         return page

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -29,7 +30,8 @@ def warm(server):
         async with visitors(server, 1, "text", "Epsilon") as (first,):
             await first.open()
 
-    asyncio.run(visit())
+    with ThreadPoolExecutor(1) as thread:  # in this one, playwright's own loop is running
+        thread.submit(asyncio.run, visit()).result()
 
 
 @pytest.fixture

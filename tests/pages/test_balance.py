@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from lrp_core.ledger import ABSORBERS as LEDGER_ABSORBERS
 from pages.shared.balance import ABSORBERS, balance
+from pages.shared.wording import literal
 
 AMOUNT = st.floats(-50, 50, allow_nan=False)
 
@@ -56,3 +57,8 @@ def test_the_numbers_on_the_screen_add_up(absorbed, arrived):
     line = balance("Score", arrived + sum(absorbed.values()), arrived, absorbed)
     numbers = [float(n.replace("−", "-").replace(" ", "")) for n in re.findall(r"[−+]? ?\d+\.\d+", line.text)]
     assert numbers[0] == pytest.approx(sum(numbers[1:]), abs=1e-9)
+
+
+def test_the_name_of_a_class_is_no_markup():
+    assert literal("comp.sys_a*b [x](y) <i>") == r"comp\.sys\_a\*b \[x\]\(y\) \<i\>"
+    assert literal("Fußball 5") == "Fußball 5"
