@@ -3,6 +3,7 @@
 Sets of objects are whole numbers: bit i stands for `scene.things[i]`.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -102,7 +103,7 @@ def facts(scene: Scene) -> Facts:
     return Facts((1 << len(things)) - 1, have, beside)
 
 
-def _bits(flags) -> int:
+def _bits(flags: Iterable[bool]) -> int:
     return sum(flag << index for index, flag in enumerate(flags))
 
 
@@ -153,20 +154,16 @@ class _Run:
             return self.known.all
         inputs = [self.value(source) for source in program.sources]
         if step == "exist":
-            return "yes" if inputs[0] else "no"
+            return _yes(bool(inputs[0]))
         if step == "count":
             return inputs[0].bit_count()
         if step == "query":
-            return next(value for value in KINDS[argument] if self.known.have[value] & inputs[0])
+            return self._value_of(argument, inputs[0])
         if step == "match":
-            return (
-                "yes"
-                if any(self.known.have[v] & inputs[0] and self.known.have[v] & inputs[1] for v in KINDS[argument])
-                else "no"
-            )
+            return _yes(self._value_of(argument, inputs[0]) == self._value_of(argument, inputs[1]))
         if step == "compare":
             one, other = inputs
-            return "yes" if {"more": one > other, "fewer": one < other, "equal": one == other}[argument] else "no"
+            return _yes({"more": one > other, "fewer": one < other, "equal": one == other}[argument])
         found = self._found(program, inputs[0])
         self.touched |= found
         return found
@@ -177,15 +174,16 @@ class _Run:
         if program.step == "unique":
             if source.bit_count() != 1:
                 many = "no" if not source else "more than one"
-                raise ValueError(f"There is {many} {_named(program.sources[0])} in this scene.")
+                raise ValueError(f"There is {many} {_named(program.sources[0])}.")
             self.relevant |= source
             return source
         index = source.bit_length() - 1
-        return (
-            self.known.beside[program.argument][index]
-            if program.step == "relate"
-            else self.known.alike(program.argument, index)
-        )
+        if program.step == "relate":
+            return self.known.beside[program.argument][index]
+        return self.known.alike(program.argument, index)
+
+    def _value_of(self, kind: str, objects: int) -> str:
+        return next(value for value in KINDS[kind] if self.known.have[value] & objects)
 
     def last_found(self, program: Program) -> int:
         """The set, or where it is empty the nearest one before it that is not; nothing beyond an object singled out."""
@@ -196,9 +194,13 @@ class _Run:
         return found
 
 
+def _yes(so: bool) -> str:
+    return "yes" if so else "no"
+
+
 def _named(program: Program) -> str:
-    """A set in words, such as "small red cube of that kind"."""
+    """A set in words, such as "small red cube in this scene"."""
     values, source = parted(program)
     words = [values[kind] for kind in KINDS if kind in values]
     words += [] if "shape" in values else ["object"]
-    return " ".join([*words, "there"] if source.step == "relate" else words)
+    return f"{' '.join(words)} in {'this scene' if source == SCENE else 'that place'}"
