@@ -1,70 +1,26 @@
-"""The measurements on texts, with a network that is a list of words: what each word is worth to it is known."""
+"""Relevance beside people's marks and grades, with networks that are lists of words; and the command."""
 
 import csv
 import gzip
 import json
 import sys
-from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
-from torch import nn
 
-import lrp_core as lrp
 from benchmarks import faithfulness, text_deletion, text_faithfulness, text_methods, text_truth
 from models import text
-from training import text_data
-
-TOXIC_WORDS, GOOD, BAD = ("idiot", "stupid", "crap"), ("good", "great", "best"), ("bad", "worst", "dumb")
-EXACT = ("AttnLRP", "CP-LRP", "gradient x input")
-
-
-class WordList(nn.Module):
-    """Logits are sums over what each word is worth for each class, and a bias."""
-
-    def __init__(self, worth: dict[str, tuple[float, ...]], bias: tuple[float, ...]) -> None:
-        super().__init__()
-        self.word_embeddings = nn.Embedding(text.VOCABULARY, len(bias))
-        self.out = nn.Linear(len(bias), len(bias))
-        nn.init.zeros_(self.word_embeddings.weight)
-        nn.init.eye_(self.out.weight)
-        self.out.bias.data.copy_(torch.tensor(bias))
-        for word, values in worth.items():
-            (piece,) = text_methods.read(word).ids[0, 1:-1].tolist()
-            self.word_embeddings.weight.data[piece] = torch.tensor(values)
-        self.eval().requires_grad_(False)
-
-    def get_input_embeddings(self) -> nn.Module:
-        return self.word_embeddings
-
-    def forward(self, input_ids=None, inputs_embeds=None):
-        words = self.word_embeddings(input_ids) if inputs_embeds is None else inputs_embeds
-        return SimpleNamespace(logits=self.out(words.sum(1)))
+from tests.benchmarks.word_list import EXACT, of_sentiment, of_toxic_words
 
 
 @pytest.fixture(scope="module")
 def toxic():
-    return WordList(dict.fromkeys(TOXIC_WORDS, (-1.0, 1.0, 1.0)), (0.7, 0.1, 0.1))
+    return of_toxic_words()
 
 
 @pytest.fixture(scope="module")
 def sentiment():
-    worth = dict.fromkeys(GOOD, (-1.0, 1.0)) | dict.fromkeys(BAD, (1.0, -1.0))
-    return WordList(worth | {"best": (-1.5, 1.5), "film": (0.0, 0.1)}, (0.0, 0.05))
-
-
-@pytest.fixture(scope="module")
-def transformer():
-    configured = text.configuration(3)
-    from transformers import XLMRobertaForSequenceClassification
-
-    configured.update({"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32})
-    torch.manual_seed(0)
-    net = XLMRobertaForSequenceClassification(configured).eval().requires_grad_(False)
-    for parameter in net.parameters():
-        parameter.normal_(std=0.3)
-    return net
+    return of_sentiment()
 
 
 def comment(line: str) -> text_truth.Comment:
@@ -74,54 +30,6 @@ def comment(line: str) -> text_truth.Comment:
 
 
 COMMENTS = [comment(line) for line in ("you are an IDIOT!", "STUPID rules, what a CRAP", "all is well", "IDIOT")]
-
-
-LINES = ("I don't know, my friend.", "नमस्ते 我们 :-) unbelievable", "one two three four five", "short text", "You?")
-
-
-@pytest.mark.parametrize("name", [*text_methods.of_texts(0)][:-1])  # the last is other noise at every call
-def test_relevance_of_words_in_a_batch_is_that_of_each_text_alone(name, transformer, monkeypatch):
-    method = text_methods.of_texts(0)[name]
-    readings = [text_methods.read(line) for line in (*LINES, "six seven eight nine ten")]
-    classes = torch.tensor([0, 1, 2, 0, 1, 2])
-    monkeypatch.setattr(text_methods, "TOKENS_AT_ONCE", 16)
-
-    def target(rows):
-        return lrp.Target.log_odds(classes[rows])
-
-    found = text_methods.word_relevance(transformer, readings, target, {name: method}, sign=-1.0)[name]
-    sign = 1 if name == "gradient norm" else -1
-    for row, (read, words) in enumerate(zip(readings, found, strict=True)):
-        if isinstance(method, lrp.Composite):
-            explanation = lrp.record(transformer, read.ids).explain(method, target([row]))
-            of_tokens = lrp.tokens.parts(explanation)["word"]
-        else:
-            of_tokens = method(transformer, read.ids, target([row]))[0].numpy()
-        expected = sign * lrp.tokens.by_group(of_tokens, [piece.word for piece in read.pieces], len(read.words))
-        torch.testing.assert_close(words, torch.from_numpy(expected), rtol=1e-3, atol=1e-4)
-        assert len(words) == len(read.words) and words.abs().max() > 0
-
-
-def test_gradients_by_autograd_are_those_of_the_tape(transformer):
-    ids, target = text_methods.read(LINES[0]).ids, lrp.Target.difference(2, 0)
-    explanation = lrp.record(transformer, ids).explain(lrp.presets.gradient_times_input(), target)
-    expected = explanation.relevance.sum(2)
-    torch.testing.assert_close(text_methods.gradient_times_input(transformer, ids, target), expected)
-    assert (text_methods.gradient_norm(transformer, ids, target) >= 0).all()
-
-
-def test_texts_of_one_length_go_together():
-    lengths = [3, 5, 3, 3, 5, 2000]
-    assert list(text_methods.alike(lengths)) == [[0, 2, 3], [1, 4], [5]]
-    many = list(text_methods.alike([100] * 25))
-    assert [len(rows) for rows in many] == [10, 10, 5] and [row for rows in many for row in rows] == list(range(25))
-
-
-def test_probabilities_are_those_of_each_text_alone(transformer):
-    ids = [text_methods.read(line).ids[0].tolist() for line in LINES]
-    found = text_methods.probabilities(transformer, ids)
-    for row, one in zip(found, ids, strict=True):
-        torch.testing.assert_close(row, transformer(torch.tensor([one])).logits[0].softmax(0))
 
 
 def test_marked_words_are_found_where_the_network_goes_by_them(toxic):
@@ -222,75 +130,6 @@ def test_signs_and_order_are_measured_in_sentences_that_are_got_right(data, sent
         assert report[name]["right"].tolist() == [1, 2, 1]
         assert report[name]["order"].tolist() == pytest.approx([1.5 / 3**0.5, 1], abs=1e-6)  # film is worth a little
     assert report["gradient norm"]["right"].tolist() == [1, 1, 0], "it is never negative"
-
-
-def test_a_word_is_deleted_with_its_gap():
-    read = text_methods.read("I don't  know, do you? \U0001f600")
-    words = [word.text for word in read.words]
-    assert words == ["I", "don't", "know", ",", "do", "you", "?", "\U0001f600"]
-
-    def without(*deleted: str) -> str:
-        return text_deletion.shortened(read, torch.tensor([word not in deleted for word in words]))
-
-    assert without() == "I don't know, do you? \U0001f600"
-    assert without("don't", "you") == "I know, do ? \U0001f600"
-    assert without("I", "\U0001f600") == "don't know, do you?"
-    assert without(*words) == ""
-
-
-def test_deletion_equals_reading_each_shorter_text(toxic):
-    lines = ("you are a stupid stupid idiot", "what crap is all this good stuff about an old idiot of a king ?")
-    readings, classes = [text_methods.read(line) for line in lines], np.array([1, 2])
-    report = text_deletion.deletion(toxic, readings, classes, text_methods.of_texts(0))
-
-    def probability(words: list[str], label: int) -> float:
-        return (
-            toxic(text_methods.read(" ".join(words)).ids if words else torch.tensor([[0, 2]]))
-            .logits.softmax(1)[0, label]
-            .item()
-        )
-
-    for row, (line, label) in enumerate(zip(lines, classes, strict=True)):
-        words = line.split()
-        first = [place for place, word in enumerate(words) if word in TOXIC_WORDS]
-        order = first + [place for place in range(len(words)) if place not in first]
-        for side, ranking in enumerate((order, order[::-1])):
-            counts = [step * len(words) // min(10, len(words)) for step in range(min(10, len(words)) + 1)]
-            left = [[word for place, word in enumerate(words) if place not in ranking[:count]] for count in counts]
-            curve = [probability(some, label) for some in left]
-            expected = np.trapezoid(curve, np.array(counts) / len(words))
-            for name in EXACT:
-                assert report[name]["areas"][row, side].item() == pytest.approx(expected, abs=1e-6)
-        ends = [probability(words, label), probability([], label)]
-        for name in report:
-            assert report[name]["ends"][row].tolist() == pytest.approx(ends, abs=1e-6)
-
-
-def test_texts_at_a_time_change_nothing(toxic, monkeypatch):
-    readings = [text_methods.read(line) for line in ("an old idiot", "so stupid", "crap and more crap", "idiot")]
-    methods = {name: text_methods.of_texts(0)[name] for name in EXACT}
-    together = text_deletion.deletion(toxic, readings, np.array([1, 1, 2, 1]), methods)
-    monkeypatch.setattr(text_deletion, "TEXTS_AT_ONCE", 3)
-    apart = text_deletion.deletion(toxic, readings, np.array([1, 1, 2, 1]), methods)
-    for name in methods:
-        torch.testing.assert_close(apart[name]["areas"], together[name]["areas"])
-
-
-def test_texts_are_chosen_that_fit_and_are_got_right(toxic):
-    lines = {
-        "you are such an idiot": (0, 1, 0),
-        "you are such an old fool": (0, 1, 0),  # taken for neither
-        "this is a fine day": (1, 0, 0),
-        "what a stupid stupid rule": (0, 0.5, 0.5),  # may be either; the network says offensive
-        "idiot": (0, 1, 0),  # too short
-        " ".join(["idiot"] * 41): (0, 1, 0),
-        "\u16a0\u16a1\u16a2": (1, 0, 0),  # nothing that is known
-    }
-    given = text_data.Texts([*lines], np.array([*lines.values()], np.float32), ["en"] * len(lines))
-    readings, classes = text_deletion.chosen_texts(toxic, given, 10, seed=0)
-    chosen = {read.text: int(label) for read, label in zip(readings, classes, strict=True)}
-    assert chosen == {"you are such an idiot": 1, "this is a fine day": 0, "what a stupid stupid rule": 1}
-    assert len(text_deletion.chosen_texts(toxic, given, 1, seed=0)[0]) == 1
 
 
 @pytest.fixture
