@@ -24,6 +24,7 @@ from .ratios import (
     over_stabilised,
     ratio_of_value,
     taken,
+    tiny,
     visible_output,
 )
 from .rows import row_sums
@@ -64,6 +65,8 @@ def _settle(layer: Layer, shares: Shares) -> Outcome:
     bias: Tensor | None = None
     for share in shares.shares:
         back = layer.back(share)
+        if back is None:
+            continue
         if coefficient is None:
             coefficient = back if share.scale == 1 else back.mul_(share.scale)
         else:
@@ -73,8 +76,7 @@ def _settle(layer: Layer, shares: Shares) -> Outcome:
             took = layer.map.weighed(share.s, b, context.rows)
             took = took if share.scale == 1 else took * share.scale
             bias = took if bias is None else bias + took
-    assert coefficient is not None
-    message = context.message(coefficient, layer.x)
+    message = context.message(torch.zeros_like(layer.x) if coefficient is None else coefficient, layer.x)
     dropped = shares.dropped
     if layer.counts_bias and context.composite.bias == "spread":
         spread, lonely = _spread(layer, shares.shares)
@@ -107,23 +109,25 @@ def _epsilon(rule: Rule, layer: Layer) -> Shares:
 
 
 def _gamma(rule: Gamma, layer: Layer) -> Shares:
+    """Outputs above zero favour positive contributions, those below zero negative ones: one transposed map for each.
+
+    As n + b- = z - (p + b+), the size of a denominator is a sum of sizes: |z| + gamma (p + b+ + max(-z, 0)) + epsilon.
+    """
     rows, message = layer.context.rows, layer.message
     if rule.gamma == 0:
         return _epsilon(Epsilon(rule.epsilon), layer)
-    if layer.is_simple and layer.only_positive_inputs and rule.gamma >= 1e-6:
-        denominator = torch.add(layer.z(), layer.p_floored(), alpha=rule.gamma)
-        s = ratio_of_value(message, denominator.add_(rule.epsilon) if rule.epsilon else denominator)
-        return Shares([Share("all", s, boost=rule.gamma)], epsilon=taken(rule.epsilon, s, rows))
     z = layer.z()
-    up = z >= 0
-    sign = torch.where(up, 1.0, -1.0).to(z.dtype)
-    favoured = layer.p() if layer.is_simple else torch.where(up, layer.p(), layer.n())
-    denominator = z + rule.gamma * favoured + rule.epsilon * sign
-    s, dropped = over(message, denominator, rows)
-    shares = [Share("all", s), Share("positive", s * up, rule.gamma)]
-    if not layer.is_simple:
-        shares.append(Share("negative", s * ~up, rule.gamma))
-    return Shares(shares, epsilon=taken(rule.epsilon, s * sign, rows), dropped=dropped)
+    size = torch.add(z, layer.p_floored(), alpha=rule.gamma)
+    if layer.is_simple and rule.gamma >= 1e-6:
+        s = ratio_of_value(message, size.add_(rule.epsilon) if rule.epsilon else size)
+        return Shares([Share("positive", s, boost=rule.gamma)], epsilon=taken(rule.epsilon, s, rows))
+    below = z.clamp(max=0)
+    size.sub_(below, alpha=2 + rule.gamma).add_(rule.epsilon)
+    s, dropped = over(message, size, rows, (1 + rule.gamma) * tiny(size.dtype))
+    up = s.masked_fill(below < 0, 0.0)
+    shares = [Share("positive", up, boost=rule.gamma, gaps=True)]
+    shares.append(Share("negative", up - s, boost=rule.gamma, gaps=True))
+    return Shares(shares, epsilon=taken(rule.epsilon, s, rows), dropped=dropped)
 
 
 def _positive_share(layer: Layer) -> tuple[Tensor, Tensor | float]:

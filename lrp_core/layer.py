@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .linear_maps import LinearMap
 from .message import Message
 from .ratios import is_rectified, tiny, visible_output
 from .steps import Context, Step, is_nonnegative
@@ -19,13 +20,15 @@ OTHER = {"positive": "negative", "negative": "positive"}
 class Share:
     """``scale * s`` relevance for each unit of the contributions in ``part``: "all", "positive" or "negative".
 
-    With a ``boost`` the positive ones count 1 + boost times; only for inputs without negative values.
+    With a ``boost`` all contributions count, those in ``part`` 1 + boost times.
     """
 
     part: str
     s: Tensor
     scale: float = 1.0
     boost: float = 0.0
+    gaps: bool = False
+    """whether to look for outputs without any relevance: a convolution leaves out their channels"""
 
 
 class Layer:
@@ -52,23 +55,23 @@ class Layer:
             self.step.memo["nonnegative"] = known or bool((self.x >= 0).all())
         return bool(self.step.memo["nonnegative"])
 
-    def weight(self, part: str, boost: float = 0.0) -> Tensor:
-        """W, W+, W- or W + boost W+. Only W+ is kept with the model: W- serves one rule and is quickly made."""
-        if boost:
-            return torch.add(self.map.weight, self.weight("positive"), alpha=boost)
+    def weight(self, part: str, boost: float = 0.0, map_: LinearMap | None = None) -> Tensor:
+        """W, W+ or W-, or W + boost W+ or W-. Only W+ is kept with the model: W- is quickly made."""
+        map_ = map_ or self.map
         if part == "all":
-            return self.map.weight
+            return map_.weight
         if part == "negative":
-            return negative(self.map.weight)
-        return self.context.weights.get(part, self.map.sources, lambda: positive(self.map.weight))
+            own = negative(map_.weight)
+        else:
+            own = self.context.weights.get(part, map_.sources, lambda: positive(map_.weight))
+        return torch.add(map_.weight, own, alpha=boost) if boost else own
 
     def bias(self, part: str, boost: float = 0.0) -> Tensor | None:
-        """b, b+, b- or b + boost b+."""
-        if self.map.bias is None or (part == "all" and not boost):
+        """b, b+ or b-, or b + boost b+ or b-."""
+        if self.map.bias is None or part == "all":
             return self.map.bias
-        if boost:
-            return self.map.bias + boost * positive(self.map.bias)
-        return positive(self.map.bias) if part == "positive" else negative(self.map.bias)
+        own = positive(self.map.bias) if part == "positive" else negative(self.map.bias)
+        return self.map.bias + boost * own if boost else own
 
     def contributions(self, part: str) -> Tensor:
         """p + b+ or n + b-: the sum of the positive or the negative contributions of each output."""
@@ -107,9 +110,16 @@ class Layer:
         difference = self.z() - p
         return difference.masked_fill_(difference > -32 * torch.finfo(p.dtype).eps * p, 0.0)
 
-    def back(self, share: Share) -> Tensor:
-        """The transposed map of a share: relevance per unit of x."""
-        direct = self.map.transpose(share.s, self.weight(share.part, share.boost), self.x)
+    def back(self, share: Share) -> Tensor | None:
+        """The transposed map of a share: relevance per unit of x. None where there is no relevance to share."""
+        s, map_ = share.s, self.map
+        if share.gaps:
+            live = map_.outputs_in(s)
+            if not len(live):
+                return None
+            s, map_ = map_.only(live, s)
+        direct = map_.transpose(s, self.weight(share.part, share.boost, map_), self.x)
         if share.part == "all" or self.only_positive_inputs:
             return direct
-        return torch.where(self.x >= 0, direct, self.map.transpose(share.s, self.weight(OTHER[share.part]), self.x))
+        other = map_.transpose(s, self.weight(OTHER[share.part], share.boost, map_), self.x)
+        return torch.where(self.x >= 0, direct, other)

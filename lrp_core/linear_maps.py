@@ -16,6 +16,9 @@ from .rows import Rows, weighed
 MANY = 8
 """vectors from which it is worth looking for zeros among them"""
 
+FEW = 1 / 2
+"""part of the channels up to which it is worth picking them out"""
+
 
 @dataclass(frozen=True, eq=False)
 class LinearMap:
@@ -35,6 +38,16 @@ class LinearMap:
     def transpose(self, s: Tensor, weight: Tensor, x: Tensor) -> Tensor:
         """The transposed map of ``s`` (shaped like z), shaped like ``x``."""
         raise NotImplementedError
+
+    def outputs_in(self, s: Tensor) -> Tensor:
+        """The outputs for which there is anything in ``s``, in order."""
+        others = [axis for axis in range(s.dim()) if axis != self.output_axis % s.dim()]
+        lowest, highest = (s.amin(others), s.amax(others)) if others else (s, s)
+        return ((lowest != 0) | (highest != 0)).nonzero().flatten()
+
+    def only(self, outputs: Tensor, s: Tensor) -> tuple[Tensor, LinearMap]:
+        """``s`` and the map for these outputs only, where that makes the transposed map cheaper; else as they are."""
+        return s, self
 
     def along_outputs(self, vector: Tensor, dims: int) -> Tensor:
         """A vector over outputs, shaped to broadcast over a z of so many dimensions."""
@@ -83,6 +96,15 @@ class Conv(LinearMap):
             x = F.pad(x, self.before)
         arguments = (self.stride, self.padding, self.dilation, self.transposed, self.output_padding, self.groups)
         return torch.convolution(x, weight, bias, *arguments)
+
+    def only(self, outputs: Tensor, s: Tensor) -> tuple[Tensor, LinearMap]:
+        """In groups, every channel of a convolution has a place of its own."""
+        if self.groups > 1 or len(outputs) > FEW * s.shape[1]:
+            return s, self
+        weight = self.weight.index_select(1 if self.transposed else 0, outputs)
+        bias = None if self.bias is None else self.bias[outputs]
+        picked = s.movedim(1, -1)[..., outputs].movedim(-1, 1)  # which keeps channels last where they are
+        return picked, replace(self, weight=weight, bias=bias, sources=())
 
     def transpose(self, s: Tensor, weight: Tensor, x: Tensor) -> Tensor:
         padded = F.pad(x, self.before) if self.before else x

@@ -68,8 +68,9 @@ class Denominator:
     zero: Tensor | None
 
     @staticmethod
-    def of(tensor: Tensor) -> Denominator:
-        zero = tensor == 0
+    def of(tensor: Tensor, zero_up_to: float = 0.0) -> Denominator:
+        """``zero_up_to``: for a sum of sizes, what its zeros come to where their summands have a floor."""
+        zero = tensor <= zero_up_to if zero_up_to else tensor == 0
         return Denominator(tensor.masked_fill(zero, torch.inf), zero) if zero.any() else Denominator(tensor, None)
 
     def under(self, message: Message, rows: Rows) -> tuple[Tensor, Tensor | float]:
@@ -111,9 +112,9 @@ def _over_plain_output(step: Step, message: Message, rows: Rows) -> Ratio:
     return Ratio(s, dropped=dropped)
 
 
-def over(message: Message, denominator: Tensor, rows: Rows) -> tuple[Tensor, Tensor | float]:
+def over(message: Message, denominator: Tensor, rows: Rows, zero_up_to: float = 0.0) -> tuple[Tensor, Tensor | float]:
     """R / denominator with 0/0 = 0, and what is dropped where the denominator is zero: nobody is there to take it."""
-    return Denominator.of(denominator).under(message, rows)
+    return Denominator.of(denominator, zero_up_to).under(message, rows)
 
 
 def ratio_of_value(message: Message, denominator: Tensor) -> Tensor:

@@ -77,10 +77,33 @@ def test_vgg16_runs_no_pass_that_a_cached_result_can_answer(vgg16):
     assert explained(box.with_(gamma=0.4)) == (0, 13), "gamma moved"
     assert explained(box.with_(gamma=0.4), lrp.Target.logit(2)) == (0, 13), "target moved"
     assert explained(box.with_(gamma=0.4, epsilon=0.1), lrp.Target.logit(2)) == (0, 13), "dense epsilon moved"
+    ignoring = box.with_(bias="ignore")
+    explained(ignoring)
+    assert explained(ignoring.with_(gamma=0.4)) == (0, 1 + 2 * 12), "outputs of both signs: a map for each sign"
     forward, backward = explained(lrp.presets.epsilon_plus(1e-3))
     assert forward <= 1 and backward == 13, "z+ reads the same P; only the first layer has none yet"
     forward, backward = explained(lrp.presets.alpha_beta(2.0, 1.0))
     assert forward == 0 and backward <= 26, "alpha-beta reads the same P"
+
+
+@pytest.mark.parametrize("bias", ["ignore", "absorb"])
+@pytest.mark.parametrize(("positive", "maps"), [(0, [8]), (3, [8, 3]), (5, [8, 8])])
+def test_gamma_runs_a_second_map_only_for_outputs_that_need_one(positive, maps, bias):
+    """Without its bias z is negative only where the bias is positive; few such channels are picked out."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(2, 8, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 25, 2)).eval()
+    model[0].bias.requires_grad_(False).copy_(torch.where(torch.arange(8) < positive, 1.5, -0.1))
+    tape, sizes = lrp.record(model, torch.rand(1, 2, 5, 5)), []
+
+    class Channels(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            if func.overloadpacket is aten.convolution_backward:
+                sizes.append(args[0].shape[1])
+            return func(*args, **(kwargs or {}))
+
+    with Channels():
+        tape.explain(lrp.Composite(lrp.Gamma(0.25), by_name={"3": lrp.LRP0()}, bias=bias), lrp.Target.logit(0))
+    assert sizes == (maps if bias == "ignore" else [8])
 
 
 def test_only_the_first_rule_moved_restarts_at_the_first_layer(vgg16):
@@ -95,11 +118,11 @@ def test_only_the_first_rule_moved_restarts_at_the_first_layer(vgg16):
 
 @pytest.mark.parametrize(
     ("rule", "products"),
-    [(lrp.LRP0(), 3), (lrp.Epsilon(0.1), 3), (lrp.ZPlus(), 3), (lrp.Gamma(0.25), 5), (lrp.AlphaBeta(2.0, 1.0), 6)],
+    [(lrp.LRP0(), 3), (lrp.Epsilon(0.1), 3), (lrp.ZPlus(), 3), (lrp.Gamma(0.25), 4), (lrp.AlphaBeta(2.0, 1.0), 6)],
     ids=str,
 )
 def test_retune_runs_one_product_per_dense_layer(rule, products):
-    """Three dense layers, three products back; gamma and alpha-beta need more where z may be negative or is halved."""
+    """Three dense layers, three products back; gamma and alpha-beta need more where z has both signs or is halved."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
     tape = lrp.record(model, torch.rand(2, 8))

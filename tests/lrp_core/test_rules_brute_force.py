@@ -122,6 +122,20 @@ def test_layer_below_a_relu_equals_brute_force(name, signs, bias):
         assert_equal_to_brute_force(model, layer, x, rule, bias)
 
 
+@pytest.mark.parametrize("signs", ["nonnegative", "mixed"])
+@pytest.mark.parametrize("name", ["conv2d", "conv2d_grouped", "transposed2d"])
+def test_gamma_on_few_channels_equals_brute_force(name, signs):
+    """Biases left out where one channel's is positive: its share takes a way of its own; dark corners have nothing."""
+    torch.manual_seed(2)
+    make, shape = LAYERS[name]
+    model, x = build(make(), shape=shape, relu=True), inputs(shape, signs)
+    model.layer[0].bias.copy_(torch.linspace(2.0, -0.5, len(model.layer[0].bias)))
+    x[..., :2, :2] = 0.0
+    layer = brute_force.affine(model.layer, shape)
+    for rule in (lrp.Gamma(0.25), lrp.Gamma(2.0, epsilon=0.1), lrp.Gamma(1e-9)):
+        assert_equal_to_brute_force(model, layer, x, rule, "ignore")
+
+
 @pytest.mark.parametrize("bias", ["absorb", "ignore", "spread"])
 @pytest.mark.parametrize(
     ("layers", "shape"),
