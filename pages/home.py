@@ -24,7 +24,7 @@ with st.skeleton(height=420):
     from pages.shared.digit_subject import NETWORKS, board_samples, digit_subject
     from pages.shared.explaining import Subject
     from pages.shared.heatmap_view import strongest
-    from pages.shared.model_card import faithfulness, show_faithfulness, show_model_card
+    from pages.shared.model_card import faithfulness, show_faithfulness, show_model_card, show_word_faithfulness
     from pages.shared.picture_view import framed
     from pages.shared.rules_text import RULES
     from pages.shared.settings import Settings
@@ -157,9 +157,10 @@ for read, names in (
             show_model_card(read(name))
         except FileNotFoundError as error:
             st.error(str(error))
-measured = faithfulness(photos.ASSETS)
-if measured:
+if measured := faithfulness(photos.ASSETS):
     show_faithfulness(measured)
+if measured := faithfulness(text.ASSETS):
+    show_word_faithfulness(measured, text_networks.BUNDLED)
 
 st.subheader("Licence and patent", anchor=False)
 st.markdown(LICENCE)

@@ -14,6 +14,25 @@ MAPS = {
 }
 """The columns of the table on heatmaps, and where their figures lie in what `benchmarks.faithfulness` writes."""
 
+WORDS = {
+    "Words that people marked": ("spans", "area_per_comment"),
+    "Sign as people graded": ("grades", "sign"),
+    "Order as people graded": ("grades", "order"),
+    "Deleted": ("deletion", "between"),
+}
+"""The same for words; each network has those that could be measured on its texts."""
+
+TABLES = {
+    "per_class": ("Class by class", "class"),
+    "per_language": ("Language by language", "language"),
+    "hatecheck": ("HateCheck, function by function", "function"),
+    "hatecheck_per_language": ("HateCheck, language by language", "language"),
+}
+"""The tables of a card: their titles, and what their lines are of."""
+
+ABREAST = 2
+"""How many tables stand beside each other."""
+
 
 def show_model_card(card: dict[str, Any]) -> None:
     """Draw one card as an expander; `card` is what a module of `models` returns."""
@@ -33,18 +52,21 @@ def show_model_card(card: dict[str, Any]) -> None:
 
 
 def _tables(card: dict[str, Any]) -> None:
-    """How well each class is known, and which are taken for each other, where the card says so."""
+    """How well each class and each language is known, and what is taken for what, where the card says so."""
     tables = {}
-    if "per_class" in card:
-        tables["Class by class"] = [{"class": name} | figures for name, figures in card["per_class"].items()]
+    for key, (title, what) in TABLES.items():
+        if key in card:
+            tables[title] = [{what: name} | figures for name, figures in card[key].items()]
     if "confusions" in card:
         tables["Most often confused"] = card["confusions"]
-    if not tables:
-        return
-    for place, (title, rows) in zip(st.columns(len(tables), gap="medium"), tables.items(), strict=True):
-        place.markdown(f"**{title}**")
-        columns = {_words(key): [_cell(row[key]) for row in rows] for key in rows[0]} if rows else {}
-        place.dataframe(columns, hide_index=True, height=320, alt=title)
+    titles = list(tables)
+    for first in range(0, len(titles), ABREAST):
+        row = titles[first : first + ABREAST]
+        for place, title in zip(st.columns(len(row), gap="medium"), row, strict=True):
+            lines = tables[title]
+            place.markdown(f"**{title}**")
+            columns = {_words(key): [_cell(line[key]) for line in lines] for key in lines[0]} if lines else {}
+            place.dataframe(columns, hide_index=True, height=320, alt=title)
 
 
 def faithfulness(folder: Path) -> dict[str, Any] | None:
@@ -72,6 +94,29 @@ def show_faithfulness(report: dict[str, Any]) -> None:
             | {name: [_interval(figures[method]) for method in methods] for name, figures in columns.items()},
             hide_index=True,
         )
+        st.caption("Means, in brackets their 95 % intervals. Bold: no rule is better beyond doubt.")
+
+
+def show_word_faithfulness(report: dict[str, Any], titles: dict[str, str]) -> None:
+    """Draw what was measured on the words of texts as an expander. titles: of the networks, by name."""
+    with st.expander("Are the words of a text right?", icon=":material/fact_check:"):
+        st.markdown(
+            "**Words that people marked.** In comments in which people marked what is toxic: how well relevance tells "
+            "these words from the others. 0.5 is chance, 1 perfect.\n\n"
+            "**As people graded.** In film reviews whose single words people graded: how often relevance has the sign "
+            "of the grade, and how far both put the words in the same order.\n\n"
+            "**Deleted.** Words are taken out of texts one after the other: how much sooner the network loses its "
+            "certainty if the strongest go first and not the weakest. Higher is better everywhere."
+        )
+        for name, figures in report["networks"].items():
+            columns = {title: figures[part][key] for title, (part, key) in WORDS.items() if part in figures}
+            methods = list(next(iter(columns.values())))
+            st.markdown(f"**{titles.get(name, name)}**")
+            st.table(
+                {"Rule": methods}
+                | {title: [_interval(found[method]) for method in methods] for title, found in columns.items()},
+                hide_index=True,
+            )
         st.caption("Means, in brackets their 95 % intervals. Bold: no rule is better beyond doubt.")
 
 

@@ -31,7 +31,7 @@ _HTML = """
     <div class="legend"><i></i><span></span><span></span><span></span></div>
   </div>
   <div class="right">
-    <ol class="bars" role="list"></ol>
+    <ol class="bars" role="list" aria-label="Words by relevance"></ol>
     <button type="button" class="all"></button>
   </div>
 </div>

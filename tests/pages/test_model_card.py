@@ -31,9 +31,9 @@ REPORT = {
 }
 
 
-def shown(function: str, value: dict) -> AppTest:
+def shown(function: str, *values: dict) -> AppTest:
     app = AppTest.from_string(
-        f"import json\nfrom pages.shared.model_card import {function}\n{function}(json.loads({json.dumps(value)!r}))",
+        f"import json\nfrom pages.shared.model_card import {function}\n{function}(*json.loads({json.dumps(values)!r}))",
         default_timeout=60,
     ).run()
     assert not app.exception
@@ -50,6 +50,18 @@ def test_a_card_with_every_table():
     assert any("English springers" in block.value for block in app.markdown)
 
 
+def test_a_card_of_many_languages():
+    tables = {
+        "per_language": {"de": {"texts": 10, "macro_f1": 0.5}},
+        "hatecheck": {"negation": {"is": "not hateful", "cases": 4, "right": 0.25, "right_in_english": None}},
+        "hatecheck_per_language": {"de": {"cases": 4, "macro_f1": 0.25}},
+    }
+    frames = [frame.value for frame in shown("show_model_card", PHOTOS | tables).dataframe]
+    assert len(frames) == 5
+    assert frames[1].iloc[0].tolist() == ["de", "10", "50.00 %"]
+    assert frames[2].iloc[0].tolist() == ["negation", "not hateful", "4", "25.00 %", "—"]
+
+
 def test_a_card_without_them():
     app = shown("show_model_card", digits.model_card())
     assert len(app.table) == 1 and not app.dataframe
@@ -62,6 +74,20 @@ def test_which_heatmaps_are_right():
     assert table["Rule"].tolist() == ["z+", "random"]
     assert table["In the right place"].tolist() == ["**0.810** (0.790 to 0.830)", "0.250 (0.240 to 0.260)"]
     assert any("25%" in block.value and "256" in block.value for block in app.markdown)
+
+
+def test_which_words_are_right():
+    report = {
+        "networks": {
+            "sentiment": {"grades": {"sign": BOTH, "order": BOTH}, "deletion": {"between": BOTH}},
+            "topics": {"deletion": {"between": BOTH}},
+        }
+    }
+    app = shown("show_word_faithfulness", report, {"sentiment": "Film reviews"})
+    reviews, topics = (element.value for element in app.table)
+    assert reviews["Sign as people graded"].tolist() == ["**0.810** (0.790 to 0.830)", "0.250 (0.240 to 0.260)"]
+    assert topics.columns.tolist() == ["Rule", "Deleted"]
+    assert {"**Film reviews**", "**topics**"} <= {block.value for block in app.markdown}
 
 
 @pytest.mark.parametrize("written", [False, True])
