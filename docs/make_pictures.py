@@ -22,6 +22,8 @@ PICTURES = {
     "home": ("/", "light", None),
     "digits": ("/digits?sample=3-or-8-open-waist&class=3&rather-than=8", "light", None),
     "twin": ("/digits?network=digits_twin&mark=1", "dark", None),
+    "photos": ("/photos?sample=dog_cat&class=5&rather-than=10", "light", None),
+    "watermark": ("/photos?sample=chelsea&network=photos_twin&mark=1", "dark", None),
     "layers": ("/digits?sample=sample-5", "light", "Layer by layer"),
     "sweep": ("/digits?sample=5-or-6-closing", "light", "Sweep"),
 }

@@ -92,11 +92,8 @@ def _spread(layer: Layer, shares: list[Share]) -> tuple[Tensor, Tensor]:
         b = layer.bias(share.part, share.boost)
         assert b is not None
         taken_by_bias = taken_by_bias + share.s * layer.map.along_outputs(b, share.s.dim()) * share.scale
-    every = torch.ones_like(layer.map.weight)
-    count = layer.map.forward(torch.ones_like(layer.x[:1]), every)
-    lonely = row_sums(taken_by_bias * (count == 0), layer.context.rows)
-    per_input = taken_by_bias / count.masked_fill(count == 0, torch.inf)
-    return layer.map.transpose(per_input, every, layer.x), lonely
+    spread, kept = layer.map.spread(taken_by_bias, layer.x)
+    return spread, row_sums(kept, layer.context.rows)
 
 
 def _epsilon(rule: Rule, layer: Layer) -> Shares:

@@ -49,6 +49,15 @@ class LinearMap:
         """``s`` and the map for these outputs only, where that makes the transposed map cheaper; else as they are."""
         return s, self
 
+    def spread(self, s: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """``s`` (shaped like z), each shared out evenly over the inputs of its output: shaped like ``x``.
+
+        And what outputs without any input keep, shaped so that it has the rows of ``s``.
+        """
+        every = torch.ones_like(self.weight)
+        count = self.forward(torch.ones_like(x[:1]), every)
+        return self.transpose(s / count.masked_fill(count == 0, torch.inf), every, x), s * (count == 0)
+
     def along_outputs(self, vector: Tensor, dims: int) -> Tensor:
         """A vector over outputs, shaped to broadcast over a z of so many dimensions."""
         return vector if self.output_axis == -1 else vector.reshape(-1, *[1] * (dims - 2))
@@ -74,6 +83,9 @@ class Dense(LinearMap):
         back = vectors.new_zeros(len(vectors), weight.shape[1])
         back[live] = torch.matmul(vectors[live], weight)
         return back.reshape(*s.shape[:-1], -1)
+
+    def spread(self, s: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        return (s.sum(-1, keepdim=True) / x.shape[-1]).expand_as(x), torch.zeros_like(s)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +123,14 @@ class Conv(LinearMap):
         arguments = (self.stride, self.padding, self.dilation, self.transposed, self.output_padding, self.groups)
         back = torch.ops.aten.convolution_backward(s, padded, weight, None, *arguments, (True, False, False))[0]
         return F.pad(back, tuple(-n for n in self.before)) if self.before else back
+
+    def spread(self, s: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+        """All channels of a group are alike here: one of each is enough."""
+        channels = x.shape[1] // self.groups
+        one = x[:, ::channels]
+        thin = replace(self, weight=torch.ones_like(self.weight[: self.groups, :1]), bias=None, sources=())
+        back, kept = LinearMap.spread(thin, s.reshape(len(s), self.groups, -1, *s.shape[2:]).sum(2), one)
+        return (back / channels).repeat_interleave(channels, 1), kept
 
 
 class Diagonal(LinearMap):

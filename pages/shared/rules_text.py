@@ -121,14 +121,16 @@ RECOMMENDED = {
     "recommended-photos": Recommended(
         "Recommended",
         "Gamma on the convolutions, epsilon on the dense layers, and zB on the first layer, which knows how dark and "
-        "how light a pixel can be: black counts as much as white. Biases get no share.",
-        rf"R_j = \begin{{cases}}{_BOX}\\[4ex] {_GAMMA}\\[4ex] {_EPSILON}\end{{cases}} \quad (b_k = 0)",
-        "Montavon 2019; zB: Montavon 2017",
+        "how light a pixel can be: black counts as much as white. What biases take goes evenly to the inputs. Of all "
+        "rules measured on the bundled network, none erased better, and it was close to the best at finding things: "
+        "see its figures on the home page.",
+        rf"R_j = \begin{{cases}}{_BOX}\\[4ex] {_GAMMA}\\[4ex] {_EPSILON}\end{{cases}}",
+        "Montavon 2019; zB: Montavon 2017; biases: Arras 2017",
         ("gamma", "epsilon"),
         boxed=True,
-        bias="ignore",
-        epsilon=0.01,
-        gamma=0.2,
+        bias="spread",
+        epsilon=0.001,
+        gamma=0.25,
     ),
     "recommended-texts": _for_texts("attnlrp", epsilon=0.001),
 }

@@ -59,7 +59,7 @@ def test_the_recommended_rules_for_photos(subject):
     settings = Settings(rule=photo.recommended, epsilon=0.1, gamma=0.5)
     composite = explaining.composite(settings, photo)
     assert composite == lrp.Composite(
-        lrp.Epsilon(0.1, relative=True), by_kind={"conv": lrp.Gamma(0.5)}, first=lrp.ZBox(-2.0, 2.5), bias="ignore"
+        lrp.Epsilon(0.1, relative=True), by_kind={"conv": lrp.Gamma(0.5)}, first=lrp.ZBox(-2.0, 2.5), bias="spread"
     )
     words = RULES[photo.recommended].words
     assert "zB" in words and "Biases get no share" in words
