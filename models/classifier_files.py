@@ -22,9 +22,9 @@ WANTED = (CONFIG, TOKENIZER, TOKENIZER_CONFIG, WHOLE, INDEX, "model-*.safetensor
 MODEL_BYTES = 4_000_000_000
 """What the weights of one classifier may take in memory, unless the operator sets LRP_MODEL_BYTES."""
 
+_MOST_LABELS = 10_000  # that nobody named
 _SMALL = 2**24  # bytes of a file of settings or of the table of contents of the weights
-_FLOATS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
-_WHOLE_NUMBERS = {"I64": 8, "I32": 4, "BOOL": 1}  # positions, which some checkpoints keep
+_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "BOOL": 1}  # whole numbers: of positions
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ def inspect(folder: Path, title: str, within: Path) -> ClassifierFiles:
 def check_config(config: dict[str, Any], title: str) -> None:
     """Raise FileNotFoundError (one sentence) where the settings are not those of a classifier that can be explained."""
     kinds = config.get("architectures") or []
+    kinds = kinds if isinstance(kinds, list) else [kinds]
     if "auto_map" in config:
         raise FileNotFoundError(f"{title} brings program code of its own, which is never run here.")
     if config.get("quantization_config"):
@@ -87,7 +88,7 @@ def labels(config: dict[str, Any], title: str) -> tuple[str, ...]:
     found = config.get("id2label")
     if found is None:
         count = config.get("num_labels", 2)
-        found = {number: f"LABEL_{number}" for number in range(count if isinstance(count, int) else 0)}
+        found = {number: f"LABEL_{number}" for number in range(count if count in range(_MOST_LABELS) else 0)}
     try:
         by_number = {int(number): str(label) for number, label in found.items()}
     except (AttributeError, ValueError) as error:
@@ -144,10 +145,10 @@ def _weights(folder: Path, title: str, within: Path) -> Iterable[str]:
 def _inside(folder: Path, name: str, title: str, within: Path) -> Path:
     """The path of a file of the folder, which it is, and not one elsewhere."""
     path = folder / name
-    if not path.is_file():
-        raise FileNotFoundError(f"{title}: {name} is missing.")
     if os.path.basename(name) != name or not path.resolve().is_relative_to(within.resolve()):
         raise FileNotFoundError(f"{title}: {name} leads out of the folder of networks.")
+    if not path.is_file():
+        raise FileNotFoundError(f"{title}: {name} is missing.")
     return path
 
 
@@ -157,18 +158,20 @@ def _contents(folder: Path, name: str, title: str, within: Path) -> dict[str, An
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            table = json.loads(file.read(length)) if length <= _SMALL else None
+            table = json.loads(file.read(length)) if length <= _SMALL else {}
         table.pop("__metadata__", None)
-        needed = 8 + length + max(tensor["data_offsets"][1] for tensor in table.values())
-        whole = needed == path.stat().st_size
         kinds = {tensor["dtype"] for tensor in table.values()}
-        sizes = [math.prod(tensor["shape"]) for tensor in table.values()]
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
+        places = [tensor["data_offsets"] for tensor in table.values()]
+        sizes = [math.prod(tensor["shape"]) * _BYTES.get(tensor["dtype"], 0) for tensor in table.values()]
+        whole = path.stat().st_size == 8 + length + max(end for _, end in places)
+        fitting = all(end - start == size for (start, end), size in zip(places, sizes, strict=True))
+        fitting = fitting and all(side >= 0 for tensor in table.values() for side in tensor["shape"])
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise FileNotFoundError(f"{title}: {name} is damaged: copy it again.") from error
-    if not whole or min(sizes) < 0:
-        raise FileNotFoundError(f"{title}: {name} is incomplete or damaged: copy it again.")
-    if strange := sorted(kinds - set(_FLOATS) - set(_WHOLE_NUMBERS)):
+    if strange := sorted(kinds - set(_BYTES)):
         raise FileNotFoundError(f"{title} keeps its weights as {strange[0]}, which cannot be explained.")
+    if not whole or not fitting:
+        raise FileNotFoundError(f"{title}: {name} is incomplete or damaged: copy it again.")
     return table
 
 

@@ -23,7 +23,15 @@ _ID = regex.compile(r"[A-Za-z0-9_][\w.\-]{0,95}(/[A-Za-z0-9_][\w.\-]{0,95})?", r
 
 def is_id(text: str) -> bool:
     """Whether it has the form of an id: "name" or "owner/name"."""
-    return _ID.fullmatch(text) is not None and ".." not in text and "--" not in text
+    if not _ID.fullmatch(text):
+        return False
+    from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+    try:
+        validate_repo_id(text)
+    except HFValidationError:
+        return False
+    return True
 
 
 def cache() -> Path:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -227,9 +228,8 @@ def _local() -> Iterator[Found]:
     seen = set()
     for root in filter(None, os.environ.get("LRP_TEXT_MODELS", "").split(os.pathsep)):
         top = Path(root).resolve()
-        for path in sorted(
-            [*_folders(top, top), *(inner for outer in _folders(top, top) for inner in _folders(outer, top))]
-        ):
+        outer = _folders(top, top)
+        for path in sorted(chain(outer, *(_folders(folder, top) for folder in outer))):
             title = path.relative_to(top).as_posix()
             if (path / files.CONFIG).exists() and title not in seen:
                 seen.add(title)

@@ -47,6 +47,9 @@ def refusal(name: str = "hf:copy") -> str:
         ),
         ({"id2label": {"0": "score"}}, "copy gives one score instead of classes"),
         ({"id2label": None, "num_labels": 1}, "copy gives one score instead of classes"),
+        ({"id2label": None, "num_labels": 10**12}, "copy gives one score instead of classes"),
+        ({"architectures": 5}, "copy does not classify texts (it is a 5)."),
+        ({"architectures": "BertModel"}, "copy does not classify texts (it is a BertModel)."),
         ({"id2label": {"0": "a", "2": "b"}}, "numbers of the classes in config.json have gaps"),
         ({"id2label": {"a": "b", "c": "d"}}, "classes in config.json are not numbered"),
         ({"id2label": ["a", "b"]}, "classes in config.json are not numbered"),
@@ -85,6 +88,17 @@ def test_weights_that_are_cut_off(copy, length):
 def test_weights_that_are_no_weights(copy, content):
     (copy / "model.safetensors").write_bytes(content)
     assert refusal() == "copy: model.safetensors is damaged: copy it again."
+
+
+@pytest.mark.parametrize("shape", [[10**400], [-1, -4], [7, 5], ["a"], 3, None])
+def test_a_table_of_contents_that_lies(copy, shape):
+    path = copy / "model.safetensors"
+    table = {"a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}
+    for told, sentence in (([4], "do not fit its settings"), (shape, "damaged: copy it again")):
+        table["a"]["shape"] = told
+        head = json.dumps(table).encode()
+        path.write_bytes(len(head).to_bytes(8, "little") + head + bytes(16))
+        assert sentence in refusal()
 
 
 def test_weights_that_nobody_explains(copy):
@@ -161,6 +175,8 @@ def test_an_index_that_leads_out(copy, saved):
     index = {"weight_map": {"a": "../../networks/model.safetensors"}}
     (copy / "model.safetensors.index.json").write_text(json.dumps(index))
     shutil.copy(saved / "xlm-roberta" / "model.safetensors", copy.parent / "model.safetensors")
-    assert "is missing" in refusal()
+    assert "leads out of the folder" in refusal()
     (copy / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "../model.safetensors"}}))
     assert "leads out of the folder" in refusal()
+    (copy / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": "../none.safetensors"}}))
+    assert "leads out of the folder" in refusal(), "it tells which files there are elsewhere"

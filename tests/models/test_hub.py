@@ -155,6 +155,8 @@ def test_ids_that_nobody_can_have(server):
         "é",
         "a/b?c",
         "a@b",
+        "a.git",
+        "a/b.",
     ):
         assert not hub.is_id(name)
     for name in ("bert", "cardiffnlp/twitter-xlm-roberta-base-sentiment", "a/b.c_d-1", "_a/_b"):
