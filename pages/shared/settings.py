@@ -15,7 +15,7 @@ EPSILONS = tuple(float(f"{10 ** (exponent / 8):.2g}") for exponent in range(-48,
 """The epsilon slider, 1e-6 to 10, eight steps a decade, relative to the size of each layer's outputs."""
 
 GAMMAS = (
-    *(round(step * 0.02, 2) for step in range(51)),
+    *(round(step * 0.025, 3) for step in range(41)),
     *(round(1 + step * 0.1, 1) for step in range(1, 11)),
     *(2 + step * 0.5 for step in range(1, 17)),
 )

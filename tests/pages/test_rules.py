@@ -62,7 +62,7 @@ def test_the_recommended_rules_for_photos(subject):
         lrp.Epsilon(0.1, relative=True), by_kind={"conv": lrp.Gamma(0.5)}, first=lrp.ZBox(-2.0, 2.5), bias="spread"
     )
     words = RULES[photo.recommended].words
-    assert "zB" in words and "Biases get no share" in words
+    assert "zB" in words and "What biases take goes evenly to the inputs" in words
     assert subject.recommended == "recommended" and "zB" not in RULES["recommended"].words
     dense = explaining.composite(replace(settings, layers=(("3", "zplus"),)), photo)
     assert dense == replace(composite, by_name={"3": lrp.ZPlus()})
