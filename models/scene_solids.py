@@ -221,7 +221,7 @@ def shadow(shape: str) -> np.ndarray:
     while t < 4:
         distance = solid(x + t * LIGHT[0], y + t * LIGHT[1], np.full(x.size, t * LIGHT[2]))
         lit = np.minimum(lit, 0.5 + 0.5 * distance / (0.06 + 0.24 * t))
-        t = t * 1.08 + 0.03
+        t = t * 1.03 + 0.015
     dark = 1 - _between(0, 1, lit)
     for height, part in ((0.1, 0.34), (0.35, 0.22), (0.8, 0.14)):
         near = np.maximum(solid(x, y, np.full(x.size, height)), 0) / (2.0 * height)
