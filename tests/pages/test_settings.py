@@ -135,7 +135,7 @@ def test_one_bad_part_leaves_the_good_parts():
 
 
 def test_numbers_between_two_positions_take_the_nearer():
-    assert from_query({"gamma": "0.413"}, OFFER)[0].gamma == 0.42
+    assert from_query({"gamma": "0.413"}, OFFER)[0].gamma == 0.425
     assert from_query({"epsilon": "0.0011"}, OFFER)[0].epsilon == 0.001
 
 
