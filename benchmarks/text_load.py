@@ -36,7 +36,7 @@ SIZES: dict[str, dict[str, int]] = {
 }
 """XLM-R base as published, and one for tests; what is not named is as published."""
 
-WORDS = ("the", "film", "was", "a", "great", "pleasure", "but", "what", "happened", "to", "its", "strange", "ending")
+WORDS = ("the", "film", "was", "so", "bad", "it", "is", "a", "joy")  # short: 512 pieces are 2,000 characters
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def device() -> str:
 
 
 def hardware() -> str:
-    return torch.cuda.get_device_name() if device() == "cuda" else f"{torch.get_num_threads()} CPU cores"
+    return torch.cuda.get_device_name() if device() == "cuda" else f"{torch.get_num_threads()} CPU core(s)"
 
 
 def grown(name: str, encoder: nn.Module | None) -> nn.Module:
@@ -160,7 +160,7 @@ def remake(name: str, arguments: argparse.Namespace) -> None:
             "pretrained": encoder is not None,
             "trained_on": torch.cuda.get_device_name()
             if device() == "cuda"
-            else f"{torch.get_num_threads()} CPU cores",
+            else f"{torch.get_num_threads()} CPU core(s)",
         }
     written = card(name, text.load(name, arguments.out), arguments.data, arguments.out, made)
     lines = json.dumps(written, indent=2, ensure_ascii=False) + "\n"
