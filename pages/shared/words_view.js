@@ -15,14 +15,13 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
 
   // A text that is new is written; the same text is coloured anew, in place, so that nothing jumps under the pointer.
   const texts = JSON.stringify([parts, data.unread]);
+  const lost = state.texts !== texts && text.contains(root.getRootNode().activeElement);
   if (state.texts !== texts) {
-    const focused = text.contains(root.getRootNode().activeElement);
     text.replaceChildren(
       ...parts.flatMap(([word, gap]) => [make("span", "part", word), gap]),
       ...(data.unread ? [make("span", "unread", data.unread)] : []),
     );
     Object.assign(state, { texts, at: Math.min(state.at, parts.length - 1), picked: null, read: null });
-    if (focused) text.children[state.at].focus();
   }
   text.setAttribute("aria-label", data.alt);
   text.lang = data.language;
@@ -35,6 +34,11 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
     span.setAttribute("role", data.editable ? "button" : "img");
     span.setAttribute("aria-label", `${parts[i][0]}: ${data.said[i]}`);
   });
+
+  if (lost) {
+    spans[state.at].focus(); // whoever deletes word by word stays at its place
+    state.read = state.at;
+  }
 
   const others = find(".others");
   others.hidden = data.others.length === 0;
