@@ -171,6 +171,11 @@ def test_a_space_counts_for_the_word_behind_it():
     assert trailing.words[trailing.pieces[-2].word].text == "film"
 
 
+def test_a_space_that_nobody_typed_takes_no_character():
+    assert pieces(bundled("今天")) == [SPACE, "今", "天"]
+    assert pieces(bundled("🙂 a")) == [SPACE, "🙂", "a"]
+
+
 def test_several_pieces_of_one_character():
     found = reading.read("a🙂 ㎏", small_tokenizers.byte_level(), 64)
     assert pieces(found) == ["a", "🙂", FURTHER, FURTHER, FURTHER, SPACE, "㎏", FURTHER, FURTHER]

@@ -84,3 +84,10 @@ def test_unknown_name_is_refused(ask):
 def test_a_text_without_words_is_refused():
     with pytest.raises(ValueError, match="The text is empty"):
         text_networks.network("topics").read("  ")
+
+
+def test_special_pieces_cannot_be_typed():
+    ids = text_networks.network("topics").read("<s> a </s> <mask><pad>").ids[0].tolist()
+    assert ids[0] == text.START
+    assert ids[-1] == text.END
+    assert not {text.START, text.PAD, text.END, text.VOCABULARY - 1} & set(ids[1:-1])
