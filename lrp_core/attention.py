@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -106,6 +107,40 @@ class Heads:
         if self.groups > 1 and back.shape[-3] != shape[-3]:
             back = back.reshape(*back.shape[:-3], shape[-3], self.groups, *back.shape[-2:]).sum(-3)
         return back.sum_to_size(shape)
+
+
+def attending(step: Step) -> str:
+    """The module that attends: the innermost that holds every layer which queries, keys and values come from."""
+    layers: set[str] = set()
+    open_steps = [value.producer for value in step.inputs]
+    while open_steps:
+        before = open_steps.pop()
+        if before is not None and before.is_layer and before.op not in ("matmul", "bmm"):  # those read position tables
+            layers.add(before.layer)
+        elif before is not None:
+            open_steps.extend(value.producer for value in before.inputs)
+    paths = [layer.split(".") for layer in sorted(layers)]
+    alike = takewhile(lambda names: len(set(names)) == 1, zip(*paths, strict=False))
+    return ".".join(names[0] for names in alike) or step.name
+
+
+def of_weights(step: Step, message: Message) -> Tensor | None:
+    """AttnLRP's relevance of attention weights (B, heads, queries, keys), from that of what the step puts out.
+
+    None where the step is no attention.
+    """
+    if step.op == "softmax" and len(step.outputs[0].shape) == 4:
+        return message.relevance
+    if step.op != "scaled_dot_product_attention":
+        return None
+    heads = Heads.of({**dict(zip(NAMES, step.args, strict=False)), **step.kwargs})
+    output = step.outputs[0].available()
+    s = (
+        message.coefficient
+        if message.value is output
+        else message.relevance / output.masked_fill(output == 0, torch.inf)
+    )
+    return torch.matmul(s * 0.5, heads.value.mT).mul_(step.kept("probabilities", heads.probabilities))
 
 
 @propagates(F.scaled_dot_product_attention, kind="attention", run=_run_attention)

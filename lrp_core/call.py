@@ -36,17 +36,21 @@ def named_arguments(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, A
     return [*zip(names, args, strict=False), *kwargs.items()]
 
 
-def check_model(model: nn.Module) -> None:
-    """Refuse, in one sentence, what cannot be recorded: no module, compiled code, train mode, half precision."""
+def modules_of(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Every module with its path in the model.
+
+    Refuses, in one sentence, what cannot be recorded: no module, compiled code, train mode, half precision.
+    """
     if not isinstance(model, nn.Module):
         raise TypeError(f"record needs a torch.nn.Module, not {type(model).__name__}.")
-    modules = list(model.modules())
-    if any(isinstance(module, torch.jit.ScriptModule) for module in modules):
+    modules = list(model.named_modules(remove_duplicate=False))
+    if any(isinstance(module, torch.jit.ScriptModule) for _, module in modules):
         raise TypeError("The model holds a TorchScript module, whose operations cannot be seen; use its Python source.")
-    if any(module.training for module in modules):
+    if any(module.training for _, module in modules):
         raise ValueError("The model is in train mode; call model.eval() first.")
-    if any(p.dtype in (torch.float16, torch.bfloat16) for p in model.parameters()):
+    if any(p.dtype in (torch.float16, torch.bfloat16) for _, module in modules for p in module.parameters(False)):
         raise ValueError("The model is in half precision; call model.float() first.")
+    return modules
 
 
 def check_input(name: str, tensor: Tensor) -> None:

@@ -39,8 +39,9 @@ def activation(step: Step, message: Message, context: Context) -> Outcome:
     output = step.outputs[0].tensor
     if step.op not in ZERO_AT_ZERO or x is None or output is None or message.value is not output:
         return Outcome((message, *rest))
-    slope = step.kept("slope", lambda: (output / x).masked_fill_(x == 0, 0.0))
-    return Outcome((context.message(message.coefficient * slope, x), *rest))
+    slope = step.kept("slope", lambda: torch.div(output, x).nan_to_num_(nan=0.0))  # 0 / 0
+    passed = Message(message.coefficient * slope, x, step.inputs[0].rows, message.total)  # the same, summed already
+    return Outcome((passed, *rest))
 
 
 @propagates(torch.neg, "negative", "positive", kind="product")

@@ -22,6 +22,10 @@ class Explanation:
     """relevance put on the output, (B, C)"""
     layers: Mapping[str, Tensor]
     """relevance at the input of each layer, by its name, in the order they ran; empty unless asked for"""
+    attention: Mapping[str, Tensor]
+    """relevance of the attention weights, (B, heads, queries, keys), by the module that attends (for XLM-R
+    ``roberta.encoder.layer.0.attention.self``), in the order they ran; empty unless layers are asked for, and in
+    CP-LRP, which gives the weights nothing"""
     ledger: Ledger
     """where the relevance of every step went"""
 
@@ -32,10 +36,11 @@ class Explanation:
 
     @staticmethod
     def stacked(explanations: Sequence[Explanation]) -> Explanation:
-        """One Explanation with a leading axis; layers are not kept."""
+        """One Explanation with a leading axis; layers and attention are not kept."""
         return Explanation(
             parts={name: torch.stack([e.parts[name] for e in explanations]) for name in explanations[0].parts},
             start=torch.stack([e.start for e in explanations]),
             layers={},
+            attention={},
             ledger=books.stack([e.ledger for e in explanations]),
         )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from .call import check_input, check_model, chosen, named_arguments
+from .call import check_input, chosen, modules_of, named_arguments
 from .elementwise import is_mask
 from .finish import finish
 from .modes import plain_arithmetic
@@ -43,10 +43,10 @@ def record(
     Raises ``ValueError`` or ``TypeError``, in one sentence, for a model in train mode, half precision, NaN or infinite
     input, and an output that is not (B, C) or does not depend on the input.
     """
-    check_model(model)
+    modules = modules_of(model)
     with plain_arithmetic():
         inputs = dict(named_arguments(model, args, kwargs))
-        recorder = Recorder(model)
+        recorder = Recorder(modules)
         inputs = {name: recorder.input(name, tree) for name, tree in inputs.items()}
         if not recorder.sources and not recorder.reads_ids:
             raise TypeError("record needs at least one tensor as input of the model.")
@@ -61,7 +61,7 @@ def record(
 class Recorder(TorchFunctionMode):
     """Turns each operation on tensors that descend from the input into a step; sees only its own thread."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, modules: list[tuple[str, nn.Module]]) -> None:
         super().__init__()
         self.steps: list[Step] = []
         self.sources: list[Value] = []
@@ -73,9 +73,9 @@ class Recorder(TorchFunctionMode):
         self._stale: dict[int, Tensor] = {}
         self._storages: dict[int, list[tuple[Tensor, Value]]] = {}
         self._counts: dict[str, int] = {}
-        for names in (model.named_parameters(remove_duplicate=False), model.named_buffers(remove_duplicate=False)):
-            for path, tensor in names:
-                owner = path.rpartition(".")[0].partition(".parametrizations")[0] or type(model).__name__
+        for path, module in modules:
+            owner = path.partition(".parametrizations")[0] or type(modules[0][1]).__name__
+            for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
                 self._owners.setdefault(id(tensor), owner)
                 self._own.add(id(tensor))
 
@@ -109,8 +109,8 @@ class Recorder(TorchFunctionMode):
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = op_name(function)
-        tensors = list(found((args, kwargs), Tensor))
-        if any(id(t) in self._stale for t in tensors):
+        tensors = found(args, Tensor) + (found(kwargs, Tensor) if kwargs else [])
+        if self._stale and any(id(t) in self._stale for t in tensors):
             raise ValueError(
                 f"{name} reads a view of a tensor that was changed in place; LRP cannot follow such a view."
             )

@@ -40,7 +40,7 @@ def row_sums(tensor: Tensor, rows: Rows, weights: Tensor | None = None) -> Tenso
     """
     if rows.count == 1 and tensor.numel() <= SMALL:
         flat = tensor.reshape(-1)
-        return (flat.sum() if weights is None else torch.dot(flat, weights.reshape(-1))).double().reshape(1)
+        return (flat.sum() if weights is None else torch.dot(flat, weights.reshape(-1))).double()[None]
     tensor, weights = in_memory_order(tensor, weights)
     long = tensor.dim() > 3 and rows.outer == 1
     pieces = (rows.outer, rows.count, -1, tensor.shape[-1] * tensor.shape[-2] if long else _rest(tensor.shape, rows))
@@ -53,6 +53,8 @@ def row_sums(tensor: Tensor, rows: Rows, weights: Tensor | None = None) -> Tenso
 
 def weighed(s: Tensor, vector: Tensor, rows: Rows) -> Tensor:
     """``s`` (..., K) times ``vector`` (K,), summed over each row: (B,) in float64."""
+    if rows.count == 1:
+        return torch.dot(s.reshape(-1, len(vector)).sum(0), vector).double()[None]
     if s.shape != (rows.count, len(vector)):
         s = s.reshape(rows.outer, rows.count, -1, len(vector)).sum((0, 2))
     return torch.mv(s, vector).double()

@@ -12,7 +12,7 @@ from .adjoint import adjoint
 from .message import Message
 from .registry import propagates
 from .rows import row_sums
-from .steps import Context, Outcome, Step, found, replaced
+from .steps import Context, Outcome, Step, Value, found, replaced
 
 
 def _run_dropout(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tracked: Any) -> Any:
@@ -38,12 +38,27 @@ def same_order(step: Step, message: Message, context: Context) -> Outcome:
     arrived = message.coefficient if keeps_form else message.relevance
     dtype = value.tensor.dtype if value.tensor is not None else arrived.dtype
     back = arrived.reshape(value.shape).to(dtype)
-    return Outcome((context.message(back, value.tensor if keeps_form else None), *[None] * (len(step.inputs) - 1)))
+    return Outcome((_same_numbers(step, message, back, keeps_form), *[None] * (len(step.inputs) - 1)))
+
+
+def _same_numbers(step: Step, message: Message, back: Tensor, keeps_form: bool) -> Message:
+    """The relevance of the output in the places of the input: nobody need sum it again."""
+    value = step.inputs[0]
+    return Message(back, value.tensor if keeps_form else None, value.rows, message.total)
+
+
+@propagates(torch.transpose, torch.swapaxes, torch.swapdims, torch.t, "T", "mT", kind="shape")
+def swapped(step: Step, message: Message, context: Context) -> Outcome:
+    """Axes that change places, and change back when the same is done again."""
+    keeps_form = message.value is step.outputs[0].tensor and step.inputs[0].tensor is not None
+    arrived = message.coefficient if keeps_form else message.relevance
+    args, kwargs = replaced((step.args, step.kwargs), Value, lambda _: arrived.view_as(arrived))  # it may work in place
+    return Outcome((_same_numbers(step, message, step.function(*args, **kwargs), keeps_form),))
 
 
 @propagates(
-    *(torch.permute, torch.transpose, torch.swapaxes, torch.swapdims, torch.movedim, torch.moveaxis, torch.t),
-    *("T", "mT", torch.cat, torch.stack, torch.hstack, torch.vstack, torch.dstack, torch.where, torch.masked_fill),
+    *(torch.permute, torch.movedim, torch.moveaxis, torch.cat, torch.stack),
+    *(torch.hstack, torch.vstack, torch.dstack, torch.where, torch.masked_fill),
     *(torch.split, torch.chunk, torch.tensor_split, torch.unbind, torch.select, torch.narrow, "getitem"),
     *(torch.index_select, torch.gather, torch.take_along_dim, "expand", "expand_as", "repeat", torch.tile),
     *(torch.broadcast_to, torch.repeat_interleave, torch.flip, torch.roll, torch.rot90, F.pad, F.unfold, "unfold"),

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 import torch
 from torch import Tensor
 
+from .attention import attending, of_weights
 from .composite import Composite
 from .errors import UnsupportedOp
 from .explanation import Explanation
@@ -100,8 +101,8 @@ class Tape:
         """Share the target's score over the inputs by the composite's rules.
 
         Runs no forward operation; what the last call computed above the highest changed rule is used again.
-        ``layers=True`` also gives the relevance at the input of every layer. Raises :class:`UnsupportedOp` before
-        anything is computed, and ``ValueError`` for a class that is not there.
+        ``layers=True`` also gives the relevance at the input of every layer, and that of attention weights. Raises
+        :class:`UnsupportedOp` before anything is computed, and ``ValueError`` for a class that is not there.
         """
         _check(target, Target, "target", "lrp.Target.top()")
         plan = self.plan(composite)
@@ -117,6 +118,7 @@ class Tape:
                 parts=parts,
                 start=start.relevance,
                 layers=self._layers(trace) if layers else {},
+                attention=self._attention(trace) if layers else {},
                 ledger=Ledger(
                     tuple(passage.row for passage in trace.passages.values()), start.total, total, self._zero
                 ),
@@ -155,6 +157,19 @@ class Tape:
         passages = ((step, trace.passages[step]) for step in self.steps if step.is_layer and step in trace.passages)
         messages = {step.name: passage.outcome.messages[0] for step, passage in passages}
         return {name: _own(message) for name, message in messages.items() if message is not None}
+
+    def _attention(self, trace: Trace) -> Mapping[str, Tensor]:
+        found: dict[str, Tensor] = {}
+        counts: dict[str, int] = {}
+        shares = trace.attention == "attnlrp" and not trace.gradient
+        for step in self.steps if shares else ():
+            for message in trace.passages[step].arrived if step in trace.passages else ():
+                relevance = None if message is None else of_weights(step, message)
+                if relevance is not None:
+                    name = attending(step)
+                    count = counts[name] = counts.get(name, 0) + 1
+                    found[name if count == 1 else f"{name}#{count}"] = relevance
+        return found
 
     def _begin(self, composite: Composite, target: Target) -> tuple[Message, dict[Step, Passage]]:
         """Relevance of the output, and the passages of the last walk if this one starts like it.

@@ -25,6 +25,8 @@ class Passage(NamedTuple):
     rule: Rule | None
     outcome: Outcome
     row: Row
+    arrived: tuple[Message | None, ...] = ()
+    """relevance at the outputs of a step of attention, from which that of its weights follows"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +99,8 @@ def _pass(step: Step, messages: tuple[Message | None, ...], context: Context, ze
     absorbed = {name: a if isinstance(a := getattr(outcome, name), Tensor) else zero for name in ABSORBERS}
     if outcome.dropped is None:
         absorbed["dropped"] = r_out - r_in - sum(absorbed.values())
-    return Passage(context.rule, outcome._replace(messages=placed), Row(step, r_out, r_in, **absorbed))
+    row = Row(step, r_out, r_in, **absorbed)
+    return Passage(context.rule, outcome._replace(messages=placed), row, messages if step.kind == "attention" else ())
 
 
 def _outcome_of(result: Any, step: Step, context: Context) -> Outcome:

@@ -133,6 +133,35 @@ def test_single_precision_closes_too():
         assert_ledger_closes(explanation, 1e-4)
 
 
+@pytest.mark.parametrize("attention", ["eager", "sdpa"])
+def test_relevance_of_attention_weights_is_kept_when_asked_for(attention):
+    """Under the name of the module that attends; half of what the weighted values got, as the products share it."""
+    tape = lrp.record(build("xlm-r", attention), **tokens(7, 5))
+    explanation = tape.explain(ATTN, ONE, layers=True)
+    assert list(explanation.attention) == [f"roberta.encoder.layer.{n}.attention.self" for n in range(2)]
+    for n, relevance in enumerate(explanation.attention.values()):
+        assert relevance.shape == (2, 2, 7, 7) and not relevance[1, :, :, 5:].any(), "padding is not looked at"
+        handed_down = explanation.layers[f"roberta.encoder.layer.{n}.attention.output.dense"]
+        by_query = handed_down.unflatten(-1, (2, 8)).sum(-1).transpose(1, 2)
+        torch.testing.assert_close(relevance.sum(-1), by_query / 2, rtol=1e-8, atol=1e-12)
+    assert not tape.explain(ATTN, ONE).attention and not tape.explain(CP, ONE, layers=True).attention
+
+
+def test_attention_is_called_by_its_module_in_every_family():
+    """Also where one layer makes queries, keys and values, or where the same one attends again."""
+    names = {
+        name: list(lrp.record(build(name), **tokens(6)).explain(ATTN, ONE, layers=True).attention)
+        for name in ("gpt2", "albert", "deberta-v2", "llama")
+    }
+    shared = "albert.encoder.albert_layer_groups.0.albert_layers.0.attention"
+    assert names == {
+        "gpt2": [f"transformer.h.{n}.attn.c_attn" for n in range(2)],
+        "albert": [shared, f"{shared}#2"],
+        "deberta-v2": [f"deberta.encoder.layer.{n}.attention.self" for n in range(2)],
+        "llama": [f"model.layers.{n}.self_attn" for n in range(2)],
+    }
+
+
 @pytest.mark.parametrize("bias", ["ignore", "spread"])
 def test_biases_can_be_left_out_or_spread(bias):
     """Of layers and norms alike: nothing is left to them, and the books close."""
