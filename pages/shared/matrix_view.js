@@ -10,7 +10,7 @@ export default function ({ data, parentElement: root }) {
   if (state.drawn === drawn) return;
   state.drawn = drawn;
   state.at = [0, 0];
-  reading.value = "";
+  reading.replaceChildren();
 
   const make = (tag, content = "", more = {}) => Object.assign(document.createElement(tag), { textContent: content, ...more });
   const [head, body] = ["thead", "tbody"].map((name) => table.querySelector(name));
@@ -47,7 +47,10 @@ export default function ({ data, parentElement: root }) {
   };
   function read(at, live) {
     reading.ariaLive = live;
-    reading.value = at ? `${data.rows[at[0]]}, ${data.columns[at[1]]}: ${data.said[at[0]][at[1]]}` : "";
+    const [row, column] = at ?? [];
+    reading.replaceChildren(
+      ...(at ? [`${data.rows[row]}, `, make("bdi", data.columns[column]), `: ${data.said[row][column]}`] : []),
+    );
   }
   function go(at) {
     cell(state.at).tabIndex = -1;

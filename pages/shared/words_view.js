@@ -97,7 +97,7 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
     spans.forEach((span, i) => span.classList.toggle("read", i === at));
     [...list.children].forEach((bar) => bar.classList.toggle("read", +bar.dataset.part === at));
     const shown = at ?? state.picked;
-    reading.value = shown === null ? "" : `${parts[shown][0]}: ${data.said[shown]}`;
+    reading.replaceChildren(...(shown === null ? [] : [make("bdi", "", parts[shown][0]), `: ${data.said[shown]}`]));
   }
 
   function pick(at) {
