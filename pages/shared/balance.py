@@ -49,4 +49,4 @@ def balance(name: str, start: float, arrived: float, absorbed: Mapping[str, floa
         return Balance(text, amber=False)
     worst = max(absorbed, key=lambda key: abs(absorbed[key]))
     share = f"{100 * lost / abs(start):.0f} % of the score" if start else "Part of the score"
-    return Balance(text, amber=True, reason=f"{share} never reached the input. {ABSORBERS[worst][1]}")
+    return Balance(text, amber=True, reason=f"{share} was taken or given on the way. {ABSORBERS[worst][1]}")

@@ -94,7 +94,7 @@ def frame(subject: Subject, settings: Settings, name: str, value: float) -> Fram
         name=f"{value:g}",
         title=f"{name.capitalize()} {value:g}",
         note=f"For {asked}: {signed(gains)}\nAgainst it: {signed(losses)}\n"
-        f"On the input: {plain(gains + losses)} of {plain(start)}\n"
+        f"On the {subject.view.parts}: {plain(gains + losses)} of {plain(start)}\n"
         f"The strongest colour stands for {vmax:.2g}",
         alt=subject.view.describe(relevance, asked, f"{name} {value:g}"),
     )
