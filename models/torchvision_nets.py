@@ -38,6 +38,7 @@ _CATALOGUE = (
     ("mobilenet_v2", "MobileNet v2", "b0353104", 14),
     ("mobilenet_v3_small", "MobileNet v3 small", "047dcff4", 10),
     ("mobilenet_v3_large", "MobileNet v3 large", "8738ca79", 21),
+    ("vit_b_16", "ViT-B/16", "c867db91", 330),
 )
 TITLES = {name: title for name, title, _, _ in _CATALOGUE}
 CHECKPOINTS = {

@@ -10,7 +10,7 @@ from pages.shared.config import config
 from pages.shared.controls import choice, switch
 from pages.shared.explaining import Subject
 from pages.shared.photo_input import chosen_photo, picture, present
-from pages.shared.photo_subject import photo_subject
+from pages.shared.photo_subject import photo_subject, turn_to
 from pages.shared.settings import NO_CLASS
 
 
@@ -19,9 +19,9 @@ def network_choice(page: str) -> None:
     before = session.settings(page).network
 
     def changed() -> None:
-        """Layers have other names in another network, and class 5 is something else, unless the labels are the same."""
+        """In another network class 5 is something else, unless the labels are the same."""
         after = session.settings(page).network
-        session.change(page, layers=())
+        turn_to(page, after)
         if photo_networks.network(after).labels != photo_networks.network(before).labels:
             session.change(page, target=NO_CLASS, rather_than=NO_CLASS)
 

@@ -15,7 +15,7 @@ from models.gallery import Photo
 from models.pictures import MAX_BYTES, read_picture
 from pages.shared import session
 from pages.shared.crop_view import crop_view
-from pages.shared.photo_subject import gallery_photos
+from pages.shared.photo_subject import gallery_photos, turn_to
 from pages.shared.settings import NO_CLASS, OWN_INPUT, WHOLE
 from pages.shared.thumbnails import Thumbnail, jpeg_address, thumbnail, thumbnails
 
@@ -94,9 +94,9 @@ def choose(page: str, sample: str) -> None:
     after = photos.get(sample)
     session.change(page, sample=sample, crop=WHOLE, target=NO_CLASS, rather_than=NO_CLASS)
     if after and after.kind == "watermark":
-        session.change(page, network="photos_twin", mark=True, layers=())
+        turn_to(page, "photos_twin", mark=True)
     elif before and before.kind == "watermark":
-        session.change(page, network="photos", mark=False, layers=())
+        turn_to(page, "photos", mark=False)
     st.session_state[f"{page}.refused"] = None
 
 

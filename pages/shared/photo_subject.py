@@ -1,5 +1,7 @@
 """A photo as something to explain: used by the page on photos and by the card on the home page."""
 
+from typing import Any
+
 import streamlit as st
 import torch
 from PIL import Image
@@ -8,9 +10,11 @@ from models import gallery, photo_networks
 from models.gallery import Photo
 from models.photo_networks import BUNDLED, NETWORKS
 from models.pictures import Crop, square
+from pages.shared import session
 from pages.shared.engine import ALL_CORES
 from pages.shared.explaining import Subject
 from pages.shared.picture_view import PictureView
+from pages.shared.rules_text import offered
 from pages.shared.settings import OWN_INPUT, Offer, starting
 
 Square = tuple[int, int, int]
@@ -34,7 +38,7 @@ def offer(name: str) -> Offer:
     name = name if name in NETWORKS else next(iter(NETWORKS))
     photos = gallery_photos()
     return Offer(
-        defaults=starting("recommended-photos", sample=next(iter(photos)), network=next(iter(NETWORKS)), top=20),
+        defaults=starting(recommended(name), sample=next(iter(photos)), network=next(iter(NETWORKS)), top=20),
         labels=photo_networks.network(name).labels,
         samples=tuple(photos),
         networks=tuple(NETWORKS),
@@ -76,10 +80,23 @@ def photo_subject(page: str, picture: Image.Image, sample: str, name: str, crop:
         network.labels,
         PictureView(network.frame(seen, mark)),
         _code(page, sample, name, crop, mark),
-        recommended="recommended-photos",
+        recommended=recommended(name),
         bounds=(network.low, network.high),
         threads=threads(name),
     )
+
+
+def recommended(name: str) -> str:
+    """The key in `RECOMMENDED` for a network: what measured best for our own, what is usual for the others."""
+    if name in BUNDLED:
+        return "recommended-photos"
+    return "recommended-patches" if name.startswith("vit") else "recommended-imagenet"
+
+
+def turn_to(page: str, name: str, **more: Any) -> None:
+    """Let another network look: its layers have other names, and what is recommended for it may be something else."""
+    rule, best = session.settings(page).rule, recommended(name)
+    session.change(page, network=name, layers=(), rule=rule if rule in offered(best) else best, **more)
 
 
 def threads(name: str) -> int:

@@ -89,13 +89,13 @@ _FOR_ATTENTION = {
 }
 
 
-def _for_texts(rule: str, **more: Any) -> Recommended:
-    """What is recommended for texts: one of `_FOR_ATTENTION`, which then need not be offered a second time."""
+def _with_attention(rule: str, words: str = "", **more: Any) -> Recommended:
+    """One of `_FOR_ATTENTION` as what is recommended: then it need not be offered a second time."""
     text = _FOR_ATTENTION[rule]
     others = (*(other for other in _FOR_ATTENTION if other != rule), "lrp0", "gamma", "zplus", "a2b1", "gxi")
     return Recommended(
         "Recommended",
-        f"{text.label}. {text.words}",
+        f"{text.label}. {text.words}{words}",
         text.formula,
         text.source,
         text.parameters,
@@ -132,7 +132,24 @@ RECOMMENDED = {
         epsilon=0.001,
         gamma=0.25,
     ),
-    "recommended-texts": _for_texts("attnlrp", epsilon=0.001),
+    "recommended-imagenet": Recommended(
+        "Recommended",
+        "Gamma on the convolutions, epsilon on the dense layers, and zB on the first layer, which knows how dark and "
+        "how light a pixel can be: black counts as much as white. The usual choice for large networks.",
+        rf"R_j = \begin{{cases}}{_BOX}\\[4ex] {_GAMMA}\\[4ex] {_EPSILON}\end{{cases}}",
+        "Montavon 2019; zB: Montavon 2017",
+        ("gamma", "epsilon"),
+        boxed=True,
+        epsilon=0.001,
+        gamma=0.25,
+    ),
+    "recommended-patches": _with_attention(
+        "attnlrp",
+        " The first layer follows zB; it cuts the photo into patches of 16 by 16 pixels, which the map shows.",
+        boxed=True,
+        epsilon=0.001,
+    ),
+    "recommended-texts": _with_attention("attnlrp", epsilon=0.001),
 }
 """What each page recommends. This is the one place where a recommendation and its slider positions are chosen."""
 

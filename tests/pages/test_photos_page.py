@@ -190,10 +190,12 @@ def test_a_missing_network_costs_one_sentence_and_the_others_work(photos, monkey
     monkeypatch.setattr(photo_networks, "ready", lambda name: name != "vgg16")
     app = photos(**{"class": "5"})
     app.selectbox(key="photos.network").select("vgg16").run()
+    assert settings(app).rule == "recommended-imagenet", "what is recommended for another network"
     assert not app.exception and not says(app)
     assert any(sentence in block.value and "other pages work" in block.value for block in app.info)
     assert settings(app).target == NO_CLASS  # its class 5 is another
     app.selectbox(key="photos.network").select("photos").run()
+    assert settings(app).rule == "recommended-photos"
     assert not app.exception and says(app)
 
 

@@ -9,7 +9,7 @@ from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
 import lrp_core as lrp
-from pages.shared import explaining
+from pages.shared import explaining, photo_subject
 from pages.shared.explaining import MAKE_RULE
 from pages.shared.rules_text import LAYER_RULES, RULES
 from pages.shared.settings import EPSILONS, GAMMAS, Settings
@@ -68,6 +68,21 @@ def test_the_recommended_rules_for_photos(subject):
     assert dense == replace(composite, by_name={"3": lrp.ZPlus()})
     first = explaining.composite(replace(settings, layers=(("0", "flat"),)), photo)
     assert first == replace(composite, by_name={"0": lrp.Flat()}, first=None)
+
+
+@pytest.mark.parametrize(
+    ("network", "rule"),
+    [("photos", "recommended-photos"), ("photos_twin", "recommended-photos"), ("vgg16", "recommended-imagenet")],
+)
+def test_each_photo_network_has_its_own_recommendation(network, rule):
+    assert photo_subject.recommended(network) == rule
+    assert photo_subject.recommended("vit_b_16") == "recommended-patches"
+
+
+def test_what_is_recommended_for_patches(subject):
+    photo = replace(subject, recommended="recommended-patches", bounds=((-2.0,), (2.5,)))
+    composite = explaining.composite(Settings(rule=photo.recommended, epsilon=0.1), photo)
+    assert composite == lrp.Composite(lrp.Epsilon(0.1, relative=True), first=lrp.ZBox(-2.0, 2.5), attention="attnlrp")
 
 
 def test_a_rule_for_one_layer_wins(subject):
