@@ -14,6 +14,7 @@ from playwright.sync_api import Page, sync_playwright
 
 HERE = Path(__file__).parent
 SIZE = {"width": 1280, "height": 900}
+PATIENCE_MS = 180_000  # the first visitor waits until all networks are loaded
 IDLE = """() => {
     const app = document.querySelector('[data-testid="stApp"]');
     return app?.dataset.testScriptState === 'notRunning' && !document.querySelector('[data-testid="stSkeleton"]');
@@ -24,6 +25,7 @@ PICTURES = {
     "twin": ("/digits?network=digits_twin&mark=1", "dark", None),
     "photos": ("/photos?sample=dog_cat&class=5&rather-than=10", "light", None),
     "watermark": ("/photos?sample=chelsea&network=photos_twin&mark=1", "dark", None),
+    "text": ("/text", "light", None),
     "layers": ("/digits?sample=sample-5", "light", "Layer by layer"),
     "sweep": ("/digits?sample=5-or-6-closing", "light", "Sweep"),
 }
@@ -39,8 +41,10 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=chosen.chromium, args=["--no-sandbox", "--disable-gpu"])
         for name, (address, scheme, tab) in PICTURES.items():
             page = browser.new_page(viewport=SIZE, color_scheme=scheme)
+            page.set_default_timeout(PATIENCE_MS)
             page.goto(chosen.url + address)
-            page.get_by_role("img", name="Heatmap for").first.wait_for()
+            drawn = page.get_by_role("img", name="Heatmap for").or_(page.get_by_role("list", name="Words by relevance"))
+            drawn.first.wait_for()
             page.wait_for_function(IDLE)
             if tab:
                 show_tab(page, tab)
