@@ -49,12 +49,10 @@ def test_weights_are_small_and_as_their_card_says(name):
 SAID = {
     "sentiment": ("A warm, witty and wonderful film.", "positive"),
     "offensive": ("Good morning, have a nice day!", "neither"),
-    "topics": ("The team won the final match of the football championship.", "sports"),
-    "newsgroups": ("The shuttle was launched into orbit by NASA.", "sci.space"),
 }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SAID)
 def test_the_plainest_texts_are_understood(name):
     line, wanted = SAID[name]
     with torch.inference_mode():
