@@ -18,7 +18,7 @@ def explained(name: str) -> Explanation:
 
 
 def explanation(**parts: torch.Tensor) -> Explanation:
-    return Explanation({name.replace("__", "."): value for name, value in parts.items()}, torch.zeros(1, 2), {}, None)
+    return Explanation({name.replace("__", "."): value for name, value in parts.items()}, torch.zeros(1, 2), {}, {}, None)
 
 
 def rgb(hexadecimal: str) -> list[float]:
