@@ -18,7 +18,8 @@ def explained(name: str) -> Explanation:
 
 
 def explanation(**parts: torch.Tensor) -> Explanation:
-    return Explanation({name.replace("__", "."): value for name, value in parts.items()}, torch.zeros(1, 2), {}, {}, None)
+    named = {name.replace("__", "."): value for name, value in parts.items()}
+    return Explanation(named, start=torch.zeros(1, 2), layers={}, attention={}, ledger=None)
 
 
 def rgb(hexadecimal: str) -> list[float]:
