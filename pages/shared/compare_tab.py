@@ -40,7 +40,9 @@ def show(subject: Subject, settings: Settings) -> None:
     for rule in chosen:
         maps[rule], times[rule], lines[rule] = _explained(subject, replace(settings, rule=rule, layers=()))
     asked = explaining.question(settings, subject)
-    vmax = max(strongest(relevance) for relevance in maps.values())
+    split = {rule: subject.view.split(relevance) for rule, relevance in maps.items()}
+    names = list(split[chosen[0]])
+    vmax = {name: max(strongest(parts[name]) for parts in split.values()) for name in names}
     with st.grid(len(chosen), min_column_width=subject.view.narrowest):
         for rule in chosen:
             with st.container():
@@ -53,16 +55,21 @@ def show(subject: Subject, settings: Settings) -> None:
                     vmax=vmax,
                 )
                 st.caption(f"{lines[rule]}. Took {times[rule]:.1f} ms.")
-    st.caption(f"One scale for all: the strongest colour stands for {vmax:.2g}. Epsilon and gamma as in the panel.")
-    st.markdown("**Rank correlation**")
+    strong = [f"{size:.2g}" + (f" on {name}" if names[1:] else "") for name, size in vmax.items()]
     st.caption(
-        f"1: both rules order the {subject.view.parts} alike. 0: their orders have nothing in common. −1: one is the "
-        "reverse."
+        f"One scale for all: the strongest colour stands for {' and '.join(strong)}. Epsilon and gamma as in the panel."
     )
-    table = {"Rule": [RULES[rule].label for rule in chosen]}
-    for column in chosen:
-        table[RULES[column].label] = [plain(rank_correlation(maps[row], maps[column])) for row in chosen]
-    st.table(table, hide_index=True)
+    for name in names:
+        st.markdown("**Rank correlation**" + (f" · {name}" if names[1:] else ""))
+        st.caption(
+            f"1: both rules order the {name} alike. 0: their orders have nothing in common. −1: one is the reverse."
+        )
+        table = {"Rule": [RULES[rule].label for rule in chosen]}
+        for column in chosen:
+            table[RULES[column].label] = [
+                plain(rank_correlation(split[row][name], split[column][name])) for row in chosen
+            ]
+        st.table(table, hide_index=True)
 
 
 def _explained(subject: Subject, settings: Settings) -> tuple[np.ndarray, float, str]:

@@ -18,7 +18,7 @@ function paint(canvas, frame, table) {
 // The words of a text in their colours, each readable by itself: black on light ones, white on dark ones.
 function colour(text, frame, table) {
   text.style.backgroundColor = `rgb(${table.subarray(3 * 128, 3 * 129).join()})`;
-  bytes(frame.shades).forEach((shade, at) => {
+  bytes(frame.words ?? frame.shades).forEach((shade, at) => {
     const rgb = table.subarray(3 * shade, 3 * shade + 3);
     const [r, g, b] = Array.from(rgb, (part) => (part <= 10 ? part / 3294 : ((part / 255 + 0.055) / 1.055) ** 2.4));
     const { style } = text.children[at];
@@ -37,9 +37,10 @@ export default function ({ data, parentElement: root }) {
   const strip = root.querySelector(".strip");
   const text = root.querySelector(".words");
   const canvas = root.querySelector(".stage canvas");
-  const written = data.words.length > 0;
+  const spoken = data.words.length > 0;
+  const written = spoken && !frames[0].words; // words alone, without a picture
   const screen = written ? text : canvas;
-  text.hidden = !written;
+  text.hidden = !spoken;
   canvas.hidden = written;
   root.querySelector(".stage").classList.toggle("written", written);
 
@@ -51,8 +52,10 @@ export default function ({ data, parentElement: root }) {
   const show = (at) => {
     film.at = Math.min(Math.max(at, 0), frames.length - 1);
     const frame = frames[film.at];
-    (written ? colour : paint)(screen, frame, table);
+    if (spoken) colour(text, frame, table);
+    if (!written) paint(canvas, frame, table);
     screen.setAttribute("aria-label", frame.alt);
+    if (spoken) text.setAttribute("aria-label", frame.alt);
     screen.dataset.frame = film.at;
     root.querySelector(".title").textContent = frame.title;
     root.querySelector(".note").textContent = frame.note;

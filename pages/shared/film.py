@@ -1,6 +1,7 @@
 """A film of maps: a strip of small pictures, a large one, a slider and a play button, all inside the browser.
 
-Of a text, the large picture is the text itself with its words coloured, and the small ones are stripes.
+Of a text, the large picture is the text itself with its words coloured, and the small ones are stripes. Of a picture
+with a question, the question's words stand below it.
 """
 
 import base64
@@ -40,7 +41,8 @@ class Frame:
     """One picture of a film.
 
     relevance: (H, W), of words (1, W). vmax: relevance of the strongest colour. name: a few letters, under the small
-    picture. title and note: shown beside the large picture. alt: for those who cannot see it.
+    picture. title and note: shown beside the large picture. alt: for those who cannot see it. words: relevance (T,) of
+    words that go with a picture, and that of their strongest colour.
     """
 
     relevance: np.ndarray
@@ -49,6 +51,7 @@ class Frame:
     title: str
     note: str
     alt: str
+    words: tuple[np.ndarray, float] | None = None
 
 
 def film(
@@ -90,5 +93,6 @@ def shades(relevance: np.ndarray, vmax: float) -> np.ndarray:
 def _packed(frame: Frame) -> dict:
     rows, columns = frame.relevance.shape
     packed = base64.b64encode(shades(frame.relevance, frame.vmax).tobytes()).decode()
-    words = {"name": frame.name, "title": frame.title, "note": frame.note, "alt": frame.alt}
-    return {"rows": rows, "columns": columns, "shades": packed} | words
+    texts = {"name": frame.name, "title": frame.title, "note": frame.note, "alt": frame.alt}
+    words = base64.b64encode(shades(*frame.words).tobytes()).decode() if frame.words else None
+    return {"rows": rows, "columns": columns, "shades": packed, "words": words} | texts

@@ -58,5 +58,9 @@ def copy_button(page: str, offer: Offer) -> None:
     query = urlencode(to_query(settings, offer), safe=":,")
     with st.popover("Copy link", icon=":material/link:"):
         st.code(urlunsplit((parts.scheme, parts.netloc, parts.path, query, "")), language=None, wrap_lines=True)
-        st.caption("It restores the rule, its parameters, the class, the sample, the network and the colours.")
-        st.caption("It never carries your own drawing, picture or text, nor what you changed in a sample.")
+        if offer.scenes:
+            st.caption("It restores the scene, the question, the rule, its parameters, the answer and the colours.")
+            st.caption("It carries a question because that has only words that the network knows.")
+        else:
+            st.caption("It restores the rule, its parameters, the class, the sample, the network and the colours.")
+            st.caption("It never carries your own drawing, picture or text, nor what you changed in a sample.")

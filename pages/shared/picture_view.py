@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,9 @@ class PictureView:
     def heat(self, explanation: lrp.Explanation) -> np.ndarray:
         """Relevance of each pixel, (H, W): the sum over the channels."""
         return explanation.relevance.numpy()[0].sum(0)
+
+    def split(self, heat: np.ndarray) -> dict[str, np.ndarray]:
+        return {self.parts: heat}
 
     def describe(self, heat: np.ndarray, asked: str, rule: str) -> str:
         return heatmap.alt_text(heat, asked, rule)
@@ -90,8 +93,8 @@ class PictureView:
                     **options,
                 )
 
-    def small(self, heat: np.ndarray, *, key: str, alt: str, colours: str, vmax: float) -> None:
-        heatmap_view(heat, key=key, alt=alt, colours=colours, vmax=vmax)
+    def small(self, heat: np.ndarray, *, key: str, alt: str, colours: str, vmax: Mapping[str, float]) -> None:
+        heatmap_view(heat, key=key, alt=alt, colours=colours, vmax=vmax[self.parts])
 
     def inside(self, subject: Subject, explanation: lrp.Explanation, asked: str) -> list[Frame]:
         return layer_film.frames(explanation, asked)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from models import question_reading, scene_editing
 from pages.shared.rules_text import LAYER_RULES, RECOMMENDED, RULES, offered
 
 EPSILONS = tuple(float(f"{10 ** (exponent / 8):.2g}") for exponent in range(-48, 9))
@@ -45,7 +46,8 @@ class Settings:
 
     `layers` holds the rules chosen layer by layer, as pairs (layer, key in `LAYER_RULES`). `crop` says which square of
     a picture the network sees: x, y and size in per cent, see `models.pictures.Crop`. `pieces`: colour the pieces of
-    words that the network reads, and not whole words.
+    words that the network reads, and not whole words. `scene` (as `models.scene_editing` encodes it) and `question` are
+    what a network is asked that looks at scenes.
     """
 
     rule: str = "recommended"
@@ -63,6 +65,8 @@ class Settings:
     network: str = ""
     mark: bool = False
     crop: tuple[int, int, int] = WHOLE
+    scene: str = ""
+    question: str = ""
 
     @property
     def parameters(self) -> set[str]:
@@ -84,7 +88,7 @@ class Offer:
     """What a page offers to choose from, with one of its networks.
 
     labels: one per class. samples, networks: their names. layers: those with weights. crops: a crop can be chosen.
-    views: ways to show the map, keys of `VIEWS`.
+    scenes: a scene and a question can be. views: ways to show the map, keys of `VIEWS`.
     """
 
     defaults: Settings
@@ -93,6 +97,7 @@ class Offer:
     networks: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()
     crops: bool = False
+    scenes: bool = False
     views: tuple[str, ...] = tuple(VIEWS)
 
     @property
@@ -197,6 +202,21 @@ def is_crop(crop: Sequence[Any]) -> bool:
     )
 
 
+def _read_scene(text: str, offer: Offer) -> str:
+    if not offer.scenes:
+        raise ValueError(text)
+    scene_editing.decode(text)
+    return text
+
+
+def _read_question(text: str, offer: Offer) -> str:
+    """Only of words that the network knows: a link never carries what a visitor wrote freely."""
+    if not offer.scenes:
+        raise ValueError(text)
+    question_reading.read(text)
+    return text
+
+
 def _read_switch(text: str, offer: Offer) -> bool:
     if text not in ("0", "1"):
         raise ValueError(text)
@@ -219,6 +239,8 @@ _FIELDS = {
     "network": _Field("network", _one_of(lambda offer: offer.networks)),
     "mark": _Field("mark", _read_switch, lambda on: str(int(on))),
     "crop": _Field("crop", _read_crop, lambda crop: ",".join(map(str, crop))),
+    "scene": _Field("scene", _read_scene),
+    "question": _Field("question", _read_question),
 }
 PARAMETERS = tuple(_FIELDS)
 """The query parameters that belong to the settings; a page leaves all others alone."""

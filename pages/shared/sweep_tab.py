@@ -85,16 +85,22 @@ def frame(subject: Subject, settings: Settings, name: str, value: float) -> Fram
     """The picture for one value of the parameter."""
     explanation, asked = explaining.answer(settings, subject), explaining.question(settings, subject)
     relevance = subject.view.heat(explanation)
-    vmax = strongest(relevance)
+    (part, first), *others = subject.view.split(relevance).items()
+    vmax = strongest(first)
+    words, scales = None, f"{vmax:.2g}"
+    for name, values in others:  # a question beside a picture
+        words = values, strongest(values)
+        scales += f" on {part}, {words[1]:.2g} on {name}"
     gains, losses = relevance[relevance > 0].sum(), relevance[relevance < 0].sum()
     start = float(explanation.ledger.total.start.numpy()[0])
     return Frame(
-        np.atleast_2d(relevance),
+        np.atleast_2d(first),
         vmax,
         name=f"{value:g}",
         title=f"{name.capitalize()} {value:g}",
         note=f"For {asked}: {signed(gains)}\nAgainst it: {signed(losses)}\n"
         f"On the {subject.view.parts}: {plain(gains + losses)} of {plain(start)}\n"
-        f"The strongest colour stands for {vmax:.2g}",
+        f"The strongest colour stands for {scales}",
         alt=subject.view.describe(relevance, asked, f"{name} {value:g}"),
+        words=words,
     )

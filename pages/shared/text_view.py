@@ -3,7 +3,7 @@
 import csv
 import io
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -93,6 +93,9 @@ class TextView:
         groups = [piece.word for piece in self.reading.pieces]
         return tokens.by_group(self.of_pieces(explanation), groups, len(self.reading.words))
 
+    def split(self, heat: np.ndarray) -> dict[str, np.ndarray]:
+        return {self.parts: heat}
+
     def beside(self, explanation: lrp.Explanation) -> list[tuple[str, float]]:
         """Relevance that is on no word: special pieces, positions, and kinds of text."""
         special = [
@@ -149,9 +152,9 @@ class TextView:
                 take=self.take,
             )
 
-    def small(self, heat: np.ndarray, *, key: str, alt: str, colours: str, vmax: float) -> None:
-        parts = self.coloured(pieces=False)
-        words_view(parts, heat, key=key, alt=alt, colours=colours, vmax=vmax, bars=False, language=self.language)
+    def small(self, heat: np.ndarray, *, key: str, alt: str, colours: str, vmax: Mapping[str, float]) -> None:
+        look = {"colours": colours, "vmax": vmax[self.parts], "language": self.language}
+        words_view(self.coloured(pieces=False), heat, key=key, alt=alt, bars=False, **look)
 
     def inside(self, subject: Subject, explanation: lrp.Explanation, asked: str) -> Inside:
         return text_layers.inside(subject.tape.steps, explanation, "Words", self.of_pieces(explanation), asked)

@@ -61,6 +61,9 @@ class View(Protocol):
     def heat(self, explanation: lrp.Explanation) -> np.ndarray:
         """Relevance of each part. NumPy sums, so that torch stays in its thread."""
 
+    def split(self, heat: np.ndarray) -> dict[str, np.ndarray]:
+        """The heat as the maps that are drawn of it, by the name of their parts: (H, W) of pixels, (T,) of words."""
+
     def describe(self, heat: np.ndarray, asked: str, rule: str) -> str:
         """What a map shows, in one sentence, for those who cannot see it."""
 
@@ -72,8 +75,8 @@ class View(Protocol):
     ) -> None:
         """Draw the maps into their places."""
 
-    def small(self, heat: np.ndarray, *, key: str, alt: str, colours: str, vmax: float) -> None:
-        """Draw one map among others; `vmax` is the relevance of the strongest colour of all."""
+    def small(self, heat: np.ndarray, *, key: str, alt: str, colours: str, vmax: Mapping[str, float]) -> None:
+        """Draw one among others; `vmax` is the relevance of the strongest colour of all, of each part of `split`."""
 
     def inside(self, subject: "Subject", explanation: lrp.Explanation, asked: str) -> Any:
         """What is shown of the network's inside. It holds nothing of the explanation, which would hold the tape."""
