@@ -79,12 +79,15 @@ class Attention(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.asks, self.offers, self.holds = (nn.Linear(WIDTH, WIDTH) for _ in range(3))
-        self.out = nn.Linear(WIDTH, WIDTH)
+        self.query, self.key, self.value, self.out = (nn.Linear(WIDTH, WIDTH) for _ in range(4))
 
     def forward(self, x: Tensor, seen: Tensor | None) -> Tensor:
-        q, k, v = (part(x).unflatten(-1, (HEADS, -1)).transpose(1, 2) for part in (self.asks, self.offers, self.holds))
-        return self.out(F.scaled_dot_product_attention(q, k, v, seen).transpose(1, 2).flatten(2))
+        """seen: bool, of a shape that expands to (B, heads, T, T); None where every token sees every token."""
+        q, k, v = (part(x).unflatten(-1, (HEADS, -1)).transpose(1, 2) for part in (self.query, self.key, self.value))
+        scores = (q * (WIDTH // HEADS) ** -0.5) @ k.transpose(-1, -2)
+        if seen is not None:
+            scores = scores.masked_fill(~seen, -torch.inf)
+        return self.out((scores.softmax(-1) @ v).transpose(1, 2).flatten(2))
 
 
 class Layer(nn.Module):
