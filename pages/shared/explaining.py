@@ -40,6 +40,7 @@ class Subject:
     code: Python lines that make `model` and what `arguments` names: the inputs, as a call is written.
     recommended: the key in `RECOMMENDED` of what is recommended for it.
     bounds: smallest and largest value of an input, one per channel, where the zB rule is to know them.
+    bounded: the layer that they are for, where other layers read an input that has no such bounds.
     threads: how many threads of torch the network works best with.
     exclusive: it is of one class alone; else each class has a probability of its own.
     before: what it was before the visitor changed it, to be compared with.
@@ -55,6 +56,7 @@ class Subject:
     arguments: str = "x"
     recommended: str = "recommended"
     bounds: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+    bounded: str = ""
     threads: int = 1
     exclusive: bool = True
     before: "Subject | None" = None
@@ -84,8 +86,8 @@ class Subject:
 
     @cached_property
     def first_layer(self) -> str:
-        """The name of the first layer with weights that the input went through."""
-        return next(step.name for step in self.tape.steps if step.kind in ("conv", "linear"))
+        """The name of the first layer with weights that the input with bounds went through."""
+        return self.bounded or next(step.name for step in self.tape.steps if step.kind in ("conv", "linear"))
 
     @cached_property
     def scores(self) -> np.ndarray:
@@ -121,11 +123,14 @@ def composite(settings: Settings, subject: Subject) -> lrp.Composite:
             MAKE_RULE[text.on_layers or settings.rule](settings), by_name=by_name, attention=text.attention
         )
     boxed = text.boxed and subject.bounds is not None and not (by_name and subject.first_layer in by_name)
+    box = lrp.ZBox(*subject.bounds) if boxed else None
+    if box and subject.bounded:
+        by_name, box = by_name | {subject.bounded: box}, None
     return lrp.Composite(
         MAKE_RULE[text.dense](settings),
         by_kind={"conv": MAKE_RULE[text.conv](settings)} if text.conv else {},
         by_name=by_name,
-        first=lrp.ZBox(*subject.bounds) if boxed else None,
+        first=box,
         attention=text.attention,
         bias=text.bias,
     )

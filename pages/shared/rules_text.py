@@ -15,6 +15,11 @@ _LEGEND_OF_ATTENTION = (
     r"$c_{kj} = W_{kj} x_j$ is what input $j$ of a dense layer gives to output $k$, and $z_k$ is that output."
 )
 
+_OF_PIXELS = (
+    r" $c^+$ is what is positive of $c$, $p_k$ the sum of that, $b_k$ the bias; $l_j$, $h_j$ are the smallest and the "
+    r"largest value that a pixel can have."
+)
+
 
 @dataclass(frozen=True)
 class RuleText:
@@ -89,21 +94,29 @@ _FOR_ATTENTION = {
 }
 
 
-def _with_attention(rule: str, words: str = "", **more: Any) -> Recommended:
-    """One of `_FOR_ATTENTION` as what is recommended: then it need not be offered a second time."""
+def _with_attention(rule: str, words: str = "", conv: str | None = None, **more: Any) -> Recommended:
+    """One of `_FOR_ATTENTION` as what is recommended: then it need not be offered a second time.
+
+    conv: "gamma" for a network that looks at pictures, too: on its convolutions, with zB on the first of them.
+    """
     text = _FOR_ATTENTION[rule]
+    formula, parameters, legend = text.formula, text.parameters, text.legend
+    if conv:
+        lines = rf"\\[2ex] R_j &= {_GAMMA} \\[2ex] R_j &= {_BOX} \end{{aligned}}"
+        formula, parameters = formula.replace(r"\end{aligned}", lines), (conv, *parameters)
+        legend += _OF_PIXELS
     others = (*(other for other in _FOR_ATTENTION if other != rule), "lrp0", "gamma", "zplus", "a2b1", "gxi")
     return Recommended(
         "Recommended",
         f"{text.label}. {text.words}{words}",
-        text.formula,
+        formula,
         text.source,
-        text.parameters,
-        text.legend,
+        parameters,
+        legend,
         attention=text.attention,
         others=others,
         compared=(others[0], "lrp0", "gxi"),
-        conv=None,
+        conv=conv,
         dense=text.on_layers,
         **more,
     )
@@ -150,6 +163,14 @@ RECOMMENDED = {
         epsilon=0.001,
     ),
     "recommended-texts": _with_attention("attnlrp", epsilon=0.001),
+    "recommended-scenes": _with_attention(
+        "attnlrp",
+        " Convolutions follow gamma, and the first of them zB, which knows how dark and how light a pixel can be.",
+        conv="gamma",
+        boxed=True,
+        epsilon=0.001,
+        gamma=0.1,
+    ),
 }
 """What each page recommends. This is the one place where a recommendation and its slider positions are chosen."""
 

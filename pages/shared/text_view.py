@@ -97,7 +97,7 @@ class TextView:
         return {self.parts: heat}
 
     def beside(self, explanation: lrp.Explanation) -> list[tuple[str, float]]:
-        """Relevance that is on no word: special pieces, positions, and kinds of text."""
+        """Relevance that is on no word: special pieces, positions, kinds of text, and a picture that goes with it."""
         special = [
             (piece.text, float(value))
             for piece, value in zip(self.reading.pieces, self.of_pieces(explanation), strict=True)
@@ -105,7 +105,9 @@ class TextView:
         ]
         rest = list(tokens.parts(explanation).items())
         at = next((number for number, (name, _) in enumerate(rest) if name == "word"), 0)
-        return special + [(OTHERS.get(name, name), float(values.sum())) for name, values in rest[:at] + rest[at + 1 :]]
+        others = [(OTHERS.get(name, name), float(values.sum())) for name, values in rest[:at] + rest[at + 1 :]]
+        pictures = [(name, float(part.numpy().sum())) for name, part in explanation.parts.items() if part.ndim == 4]
+        return special + others + pictures
 
     def describe(self, heat: np.ndarray, asked: str, rule: str) -> str:
         peak = int(np.abs(heat).argmax())
