@@ -33,6 +33,13 @@ st.navigation(
             url_path="text",
             help="Take a sentence or type one and see which words speak for the network's answer.",
         ),
+        st.Page(
+            "pages/question_answering.py",
+            title="Question answering",
+            icon=":material/forum:",
+            url_path="question_answering",
+            help="Ask about a scene and see which objects and which words speak for the network's answer.",
+        ),
     ],
     position="top",
 ).run()

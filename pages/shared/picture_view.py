@@ -58,12 +58,17 @@ class PictureView:
         for place, title in zip(heads, ["**What the network sees**", *titles], strict=True):
             place.markdown(title)
         first, *others = st.columns(1 + len(titles), wrap=False)
-        first.image(
+        with first:
+            self.show_input(subject)
+        return [place.container() for place in others]
+
+    def show_input(self, subject: Subject) -> None:
+        """Draw the input."""
+        st.image(
             session.remember(f"{subject.page}.input", subject.key, lambda: heatmap.data_uri(framed(self.rgb))),
             width="stretch",
             alt=f"The input as the network sees it, most likely {subject.label(NO_CLASS)}",
         )
-        return [place.container() for place in others]
 
     def maps(self, settings: Settings) -> dict[str, dict[str, Any]]:
         """The heatmaps to be shown: their titles, and how `heatmap_view` draws each.

@@ -14,6 +14,7 @@ from pages.shared.explain_panel import FRAGMENT
 from pages.shared.explaining import Subject
 from pages.shared.settings import NO_CLASS, OWN_INPUT
 from pages.shared.text_subject import Sample, samples, text_subject
+from pages.shared.wording import changed
 from pages.shared.words_view import Edit
 
 MOST_EDITS = 100
@@ -54,14 +55,6 @@ def keep(page: str, made: tuple[str, ...]) -> None:
 def refuse(page: str, sentence: str) -> None:
     """Remember why the last thing that was asked for could not be done."""
     st.session_state[f"{page}.refused"] = sentence
-
-
-def changed(text: str, start: int, end: int, new: str) -> str:
-    """The text with another word in place of characters `start` to `end`; without one, no space is left doubled."""
-    before, after = text[:start], text[end:]
-    if not new and (not before or before[-1].isspace()):
-        after = after.removeprefix(" ")
-    return before + new + after
 
 
 def choose(page: str) -> None:

@@ -28,3 +28,11 @@ def percent(share: float) -> str:
 def literal(text: str) -> str:
     """Text as Markdown that shows it as it is: names of classes come from files, and may hold anything."""
     return re.sub(r"([\\`*_{}\[\]<>()#+\-.!|~$:&])", r"\\\1", text)
+
+
+def changed(text: str, start: int, end: int, new: str) -> str:
+    """The text with another word in place of characters `start` to `end`; without one, no space is left doubled."""
+    before, after = text[:start], text[end:]
+    if not new and (not before or before[-1].isspace()):
+        after = after.removeprefix(" ")
+    return before + new + after

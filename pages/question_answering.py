@@ -1,0 +1,29 @@
+"""Question answering: ask about a scene, see the answer, and where in the picture and in the words it came from."""
+
+import streamlit as st
+
+from pages.shared import front_door
+
+PAGE = "questions"
+
+front_door.enter()
+
+st.header("Question answering", anchor=False)
+st.markdown(
+    "The network looks at a scene and reads a question about it. The colours show which parts of the picture and which "
+    "words spoke for its answer."
+)
+
+with st.skeleton(height=600):
+    # torch takes a second to import, the first time: the page draws its head before it does.
+    from pages.shared import link, question_input, question_subject
+    from pages.shared.closing import limits
+    from pages.shared.explain_panel import ExplainPanel
+    from pages.shared.workbench import workbench
+
+    restored = link.arrive(PAGE, question_subject.offer)
+
+if restored:
+    ExplainPanel.follow_settings(PAGE)
+workbench(PAGE, question_subject.offer, lambda: question_input.draw_input(PAGE))
+limits()
