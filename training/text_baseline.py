@@ -49,13 +49,19 @@ def scores(name: str, folder: Path) -> dict[str, float]:
 
 
 def table(found: dict[str, dict[str, float]], out: Path) -> str:
-    """One line per network: what counting words reaches, and what the network does."""
-    lines = ["| network | TF-IDF accuracy | macro-F1 | network accuracy | macro-F1 |", "|---|---|---|---|---|"]
+    """One line per network: what counting words reaches, what the network does, and one from random weights."""
+    kinds = ("TF-IDF", "network", "without the encoder")
+    lines = ["| network | " + " | ".join(f"{kind}: accuracy | macro-F1" for kind in kinds) + " |", "|---" * 7 + "|"]
+    path = out / "fresh.json"
+    fresh = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     for name, figures in found.items():
-        known = text.model_card(name, out)["measured"]
         prefix = "offensive_or_not_" if name == "offensive" else ""
-        ours = (known[f"{prefix}{key}"] for key in ("accuracy", "macro_f1"))
-        lines.append(f"| {name} | " + " | ".join(f"{value:.3f}" for value in (*figures.values(), *ours)) + " |")
+        columns = [f"{value:.3f}" for value in figures.values()]
+        for known in (text.model_card(name, out)["measured"], fresh.get(name, {})):
+            columns += [
+                f"{known[prefix + key]:.3f}" if prefix + key in known else "" for key in ("accuracy", "macro_f1")
+            ]
+        lines.append(f"| {name} | " + " | ".join(columns) + " |")
     return "\n".join(lines)
 
 

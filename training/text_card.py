@@ -23,10 +23,10 @@ NEITHER = text.LABELS["offensive"].index("neither")
 def scores(net: nn.Module, texts: Sequence[str], tokenizer: Tokenizer) -> Tensor:
     """Logits (N, C)."""
     ids = encode(tokenizer, texts)
-    found = torch.empty(len(ids), net.config.num_labels)
+    found, device = torch.empty(len(ids), net.config.num_labels), next(net.parameters()).device
     with torch.inference_mode():
         for batch in in_order(ids, TOKENS):
-            found[batch.rows] = net(batch.ids, attention_mask=batch.mask).logits
+            found[batch.rows] = net(batch.ids.to(device), attention_mask=batch.mask.to(device)).logits.float().cpu()
     return found
 
 

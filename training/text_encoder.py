@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,15 @@ from torch import Tensor, nn
 
 from models import text
 from training.text_batches import Batch, encode, shuffled
+from training.text_vectors import vectors
 
 SEED = 0
-PASSES = 2
+PASSES = 1
 LEARNING_RATE, WEIGHT_DECAY, WARM = 1.5e-3, 0.01, 0.06
 TOKENS = 4096  # in a batch, padding included
 CHUNK_TOKENS = 128
-GAPS = 0.15  # share of the tokens that are to be guessed; of these 80 % hidden, 10 % exchanged, 10 % left
+GAPS = 0.25  # share of the tokens that are to be guessed; of these 80 % hidden, 10 % exchanged, 10 % left
+SUMMARY = 0.5  # weight of summing up beside filling gaps
 SAVE_EVERY = 100  # steps
 
 
@@ -40,13 +43,28 @@ def with_gaps(ids: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
     return torch.where(gaps & (chance < 0.8 * GAPS), text.VOCABULARY - 1, holed), gaps
 
 
-def loss_of(net: nn.Module, batch: Batch, random: torch.Generator) -> Tensor:
-    """Mean surprise at the hidden tokens."""
+def loss_of(net: nn.Module, batch: Batch, random: torch.Generator, rarity: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean surprise at the hidden tokens, and at the text's words when only the vector of its start is seen.
+
+    The second is what makes the start sum up the text, which the networks that grow from the encoder read there.
+    """
     device = next(net.parameters()).device
     holed, gaps = with_gaps(batch.ids, random)
-    hidden = net.roberta(holed.to(device), attention_mask=batch.mask.to(device)).last_hidden_state
-    gaps = gaps.to(device)
-    return F.cross_entropy(net.lm_head(hidden[gaps]), batch.ids.to(device)[gaps])
+    ids, gaps = batch.ids.to(device), gaps.to(device)
+    with torch.autocast(device.type, torch.bfloat16):
+        hidden = net.roberta(holed.to(device), attention_mask=batch.mask.to(device)).last_hidden_state
+        guesses, summary = net.lm_head(hidden[gaps]).float(), net.lm_head(hidden[:, 0]).float()
+    wanted = torch.zeros_like(summary).scatter_(1, ids, 1.0) * rarity
+    wanted = wanted / wanted.sum(1, keepdim=True).clamp_min(1e-6)
+    return F.cross_entropy(guesses, ids[gaps]), F.cross_entropy(summary, wanted)
+
+
+def rarities(ids: Sequence[Sequence[int]]) -> Tensor:
+    """The weight of each piece in the sum of a text, (V,): the inverse document frequency; none for special ones."""
+    texts = torch.bincount(torch.tensor([one for line in ids for one in set(line)]), minlength=text.VOCABULARY)
+    found = (len(ids) / texts.clamp_min(1)).log()
+    found[: text.UNKNOWN + 1] = found[-1] = 0
+    return found
 
 
 def rate_at(step: int, steps: int, peak: float, warm: float = WARM) -> float:
@@ -63,10 +81,20 @@ def decayed(net: nn.Module, rate: float) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True)
 
 
+def started_from(net: nn.Module, ids: Sequence[Sequence[int]]) -> None:
+    """Give the embedding the vectors that counting neighbours finds."""
+    with torch.no_grad():
+        net.roberta.embeddings.word_embeddings.weight.copy_(vectors(ids, net.config.hidden_size))
+
+
 def train(lines: list[str], tokenizer: Tokenizer, passes: int, checkpoint: Path | None, device: str) -> nn.Module:
     """Fill gaps in every line `passes` times. Goes on from the checkpoint where there is one."""
     torch.manual_seed(SEED)
-    net = network().to(device).train()
+    ids = encode(tokenizer, lines, CHUNK_TOKENS)
+    net = network()
+    started_from(net, ids)
+    net = net.to(device).train()
+    rarity = rarities(ids).to(device)
     optimizer = decayed(net, LEARNING_RATE)
     begin = 0
     if checkpoint is not None and checkpoint.is_file():
@@ -74,7 +102,6 @@ def train(lines: list[str], tokenizer: Tokenizer, passes: int, checkpoint: Path 
         net.load_state_dict(saved["net"])
         optimizer.load_state_dict(saved["optimizer"])
         begin = saved["step"]
-    ids = encode(tokenizer, lines, CHUNK_TOKENS)
     steps = [len(shuffled(ids, TOKENS, np.random.default_rng(SEED + number))) for number in range(passes)]
     random, step, losses, started = torch.Generator().manual_seed(SEED + begin), 0, [], time.perf_counter()
     for number in range(passes):
@@ -87,15 +114,16 @@ def train(lines: list[str], tokenizer: Tokenizer, passes: int, checkpoint: Path 
                 continue
             for group in optimizer.param_groups:
                 group["lr"] = rate_at(step, sum(steps), LEARNING_RATE)
-            loss = loss_of(net, batch, random)
+            guessing, summing = loss_of(net, batch, random, rarity)
             optimizer.zero_grad()
-            loss.backward()
+            (guessing + SUMMARY * summing).backward()
             nn.utils.clip_grad_norm_(net.parameters(), 1.0)
             optimizer.step()
-            losses.append(loss.item())
+            losses.append((guessing.item(), summing.item()))
             if step % SAVE_EVERY == 0 or step == sum(steps):
                 took, started = time.perf_counter() - started, time.perf_counter()
-                shown = f"loss {np.mean(losses[-SAVE_EVERY:]):.3f}, {took:.0f} s"
+                gaps, texts = np.mean(losses[-SAVE_EVERY:], axis=0)
+                shown = f"loss of gaps {gaps:.3f}, of texts {texts:.3f}, {took:.0f} s"
                 print(f"encoder, step {step} of {sum(steps)}: {shown}", flush=True)
                 if checkpoint is not None:
                     state = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "step": step}

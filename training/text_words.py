@@ -16,8 +16,9 @@ TASKS = {
 }
 
 _ENCODER = (
-    " Before that, the encoder learned to fill gaps in all the training texts of the four networks, in comments and in"
-    " film subtitles in 25 languages, without labels."
+    " Before that, the encoder read all the training texts of the four networks, comments, and film subtitles in 25"
+    " languages, without labels: its words began as counts of their neighbours, and it learned to fill gaps and to sum"
+    " up each text where it starts."
 )
 
 TRAINING = {
@@ -25,8 +26,8 @@ TRAINING = {
     " GermEval 2018 (German), MLMA 2019 (English, French, Arabic), ToLD-Br (Portuguese). User names and links are"
     " masked. GermEval does not tell hateful from offensive posts; there, the network may choose." + _ENCODER,
     "topics": "21,029 sentences of SIB-200: the same 700 sentences in 30 languages." + _ENCODER,
-    "newsgroups": "9,989 posts of 1993, without headers and most quotes; only the first 254 pieces of each are read."
-    + _ENCODER,
+    "newsgroups": "9,989 posts of 1993, without headers and most quotes; each pass saw a part of each, of 46 to 190"
+    " pieces. Of a post that is to be named, the first 254 are read." + _ENCODER,
     "sentiment": "8,531 sentences of film reviews and 136,951 of their words and phrases in five grades (Stanford"
     " Sentiment Treebank): “very negative” to “very positive” count as 0, 25, 50, 75 and 100 % positive." + _ENCODER,
 }

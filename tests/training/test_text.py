@@ -12,8 +12,9 @@ from tokenizers import Tokenizer
 
 from models import text
 from training import text as training
-from training import text_batches, text_card, text_data, text_encoder, vocabulary
+from training import text_batches, text_card, text_data, text_encoder, text_tuning, text_vectors, vocabulary
 from training.text_data import Texts
+from training.text_tuning import Recipe
 
 GOOD, BAD = ("A warm and witty film .", "wonderful"), ("A dull and silly film .", "awful")
 
@@ -164,13 +165,81 @@ def test_gaps_are_where_they_are_said_to_be():
     assert (holed[gaps] == ids[gaps]).float().mean().item() == pytest.approx(0.1, abs=0.03)
 
 
+def test_the_vectors_of_pieces_in_like_surroundings_are_alike():
+    random = np.random.default_rng(0)
+    ids = [[text.START, *random.integers(low, low + 20, 12), text.END] for low in (10, 30) for _ in range(200)]
+    found = text_vectors.vectors(ids, 8)
+    assert found.shape == (text.VOCABULARY, 8) and found[10:50].std().item() == pytest.approx(0.04, rel=0.1)
+    assert found[:10].abs().max() < 1e-6 and not found[50:].any()
+    alike = torch.nn.functional.normalize(found[10:50]) @ torch.nn.functional.normalize(found[10:50]).T
+    assert alike[:20, :20].mean() > 0.4 and alike[:20, 20:].abs().mean() < 0.1
+
+
+def test_only_near_neighbours_are_counted():
+    joined = torch.tensor([1, *[0] * (text_vectors.WINDOW - 1), 2, 3])
+    assert text_vectors.counted(joined, 4).tolist() == [[0, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 1], [0, 0, 1, 0]]
+
+
+def test_the_start_is_to_sum_up_the_rare_pieces_of_a_text(small):
+    ids = [[0, 7, 8, 2], [0, 7, 9, 9, 2], [0, 7, 2]]
+    rarity = text_encoder.rarities(ids)
+    assert rarity[7] == 0 and rarity[8] == rarity[9] == pytest.approx(np.log(3)) and not rarity[:4].any()
+    net = text_encoder.network()
+    batch = next(text_batches.in_order(ids, 100))
+    _, texts = text_encoder.loss_of(net, batch, torch.Generator().manual_seed(0), rarity)
+    texts.backward()
+    assert texts.item() == pytest.approx(2 / 3 * np.log(text.VOCABULARY), rel=0.05)  # the third holds nothing rare
+    assert net.roberta.embeddings.word_embeddings.weight.grad.abs().sum() > 0
+
+
+def test_windows_are_parts_of_texts_and_often_their_beginnings():
+    line = [text.START, *range(10, 60), text.END]
+    found = text_tuning.windows([line] * 400, (8, 20), np.random.default_rng(0))
+    joined = str(line[1:-1])[1:-1]
+    for one in found:
+        assert one[0] == text.START and one[-1] == text.END and str(one[1:-1])[1:-1] in joined
+    assert {len(one) for one in found} == set(range(8, 21))
+    assert 180 < sum(one[1] == 10 for one in found) < 240
+    assert max(one[-2] for one in found) == 59
+    assert text_tuning.windows([[0, 10, 11, 2]], (8, 20), np.random.default_rng(0)) == [[0, 10, 11, 2]]
+
+
+def test_an_interrupted_network_goes_on_and_keeps_its_best_pass(small, folder, tokenizer, tmp_path, capsys):
+    data, path = text_data.read("topics", folder, "train"), tmp_path / "topics.pt"
+
+    def trained(passes, checkpoint):
+        net = text_tuning.grown("topics", None)
+        recipe = Recipe(passes, rate=0.02)
+        return text_tuning.train(net, data, data, tokenizer, recipe, False, "cpu", checkpoint)
+
+    trained(2, path)
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    net = trained(6, path)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 4 and lines[0].startswith("pass 3 of 6")
+    saved = torch.load(path, weights_only=True)
+    assert saved["passes"] == 6
+    assert text_tuning.right(net, data, tokenizer) == saved["best"]["right"]
+    assert saved["best"]["right"] == pytest.approx(max(float(line.split()[-1]) for line in lines), abs=1e-4)
+
+
+def test_either_of_two_is_right_where_it_may_be_either(small, tokenizer):
+    net = text.network("offensive").eval()
+    with torch.no_grad():
+        net.classifier.out_proj.bias.copy_(torch.tensor([0.0, 99, 0]))
+    data = Texts(["a", "b", "c"], np.array([[0, 0.5, 0.5], [1, 0, 0], [0, 1, 0]]), ["de"] * 3)
+    assert text_tuning.right(net, data, tokenizer) == pytest.approx(2 / 3)
+
+
 def test_what_may_be_either_costs_nothing_where_it_is_either():
     wanted = torch.tensor([[0, 0.5, 0.5], [1.0, 0, 0]])
     sure = torch.tensor([[-20.0, 5, -5], [9, -9, -9]])
-    assert training.surprise(sure, wanted, any_of=True).item() == pytest.approx(0, abs=1e-6)
-    assert training.surprise(sure, wanted, any_of=False).item() > 1
+    assert text_tuning.surprise(sure, wanted, any_of=True).item() == pytest.approx(0, abs=1e-6)
+    assert text_tuning.surprise(sure, wanted, any_of=False).item() > 1
     plain = torch.tensor([[1.0, 0, 0], [0, 0, 1.0]])
-    assert training.surprise(sure, plain, True).item() == pytest.approx(training.surprise(sure, plain, False).item())
+    assert text_tuning.surprise(sure, plain, True).item() == pytest.approx(
+        text_tuning.surprise(sure, plain, False).item()
+    )
 
 
 def test_the_rate_rises_and_falls_to_nothing():
@@ -194,7 +263,8 @@ def test_a_network_learns_and_is_written_with_its_card(small, folder, tokenizer,
     out, kept = tmp_path / "out", tmp_path / "kept"
     out.mkdir()
     tokenizer.save(str(out / "tokenizer.json"))
-    monkeypatch.setattr(training, "LEARNING_RATE", 0.02)
+    pytest.importorskip("sklearn")
+    monkeypatch.setitem(text_tuning.RECIPES, "offensive", Recipe(4, rate=0.02))
     shared = ["--data", str(folder), "--out", str(out), "--checkpoint", str(kept)]
     for arguments in (["encoder", "--passes", "1"], ["offensive", "--passes", "40"]):
         monkeypatch.setattr(sys, "argv", ["text", *arguments, *shared])
@@ -209,14 +279,24 @@ def test_a_network_learns_and_is_written_with_its_card(small, folder, tokenizer,
     training.main()
     assert (out / "offensive.safetensors").read_bytes() == before
     assert json.loads((out / "offensive.json").read_text(encoding="utf-8")) == card
+    monkeypatch.setattr(sys, "argv", ["text", "offensive", "--fresh", "--passes", "1", *shared])
+    training.main()
+    assert (out / "offensive.safetensors").read_bytes() == before
+    fresh = json.loads((out / "fresh.json").read_text(encoding="utf-8"))["offensive"]
+    assert fresh["passes"] == 1 and fresh["test_texts"] == 15
+    from training import text_baseline
+
+    row = text_baseline.table({"offensive": {"accuracy": 0.5, "macro_f1": 0.25}}, out).splitlines()[2]
+    measured = [fresh[f"offensive_or_not_{key}"] for key in ("accuracy", "macro_f1")]
+    assert row.startswith("| offensive | 0.500 | 0.250 |") and row.endswith("| {:.3f} | {:.3f} |".format(*measured))
 
 
 def test_the_networks_grow_from_the_encoder(small):
     encoder = text_encoder.network()
-    net = training.grown("sentiment", encoder)
+    net = text_tuning.grown("sentiment", encoder)
     word = encoder.roberta.embeddings.word_embeddings.weight
     assert torch.equal(net.roberta.embeddings.word_embeddings.weight, word)
-    assert not torch.equal(training.grown("sentiment", None).roberta.embeddings.word_embeddings.weight, word)
+    assert not torch.equal(text_tuning.grown("sentiment", None).roberta.embeddings.word_embeddings.weight, word)
 
 
 def test_figures_are_exact():

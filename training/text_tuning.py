@@ -1,0 +1,144 @@
+"""How a network for texts grows from the encoder: on labelled texts, seen through windows, keeping the best pass."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+
+from models import text
+from training.text_batches import encode, shuffled
+from training.text_card import scores
+from training.text_data import Texts
+from training.text_encoder import decayed, rate_at
+
+SEED = 0
+TOKENS = 4096  # in a batch, padding included
+WARM = 0.1
+WHOLE = 2048  # pieces of a training text that windows are taken from
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    window: the fewest and the most pieces of a text that are seen at once. hidden: the share of pieces that are
+    hidden, so that no word is relied on alone. smoothing: what is taken from the labels and given to all classes.
+    """
+
+    passes: int
+    rate: float = 4e-4
+    hidden: float = 0.1
+    window: tuple[int, int] = (text.LONGEST, text.LONGEST)
+    smoothing: float = 0.0
+
+
+RECIPES = {
+    "offensive": Recipe(4),
+    "topics": Recipe(8, hidden=0.2),
+    "newsgroups": Recipe(8, window=(48, 192), smoothing=0.1),
+    "sentiment": Recipe(3),
+}
+
+
+def grown(name: str, encoder: nn.Module | None) -> nn.Module:
+    """The network `name` with the encoder's weights below a fresh head; without an encoder all of it is fresh."""
+    torch.manual_seed(SEED)
+    net = text.network(name)
+    if encoder is not None:
+        net.roberta.load_state_dict(encoder.roberta.state_dict())
+    return net
+
+
+def surprise(logits: Tensor, wanted: Tensor, any_of: bool, smoothing: float = 0.0) -> Tensor:
+    """Mean cross entropy; with `any_of` the network may spread what is wanted over its classes as it likes."""
+    if not any_of:
+        return F.cross_entropy(logits, wanted, label_smoothing=smoothing)
+    return (logits.logsumexp(1) - logits.masked_fill(wanted == 0, -torch.inf).logsumexp(1)).mean()
+
+
+def windows(ids: Sequence[list[int]], sizes: tuple[int, int], random: np.random.Generator) -> list[list[int]]:
+    """A part of each text, of a random length within `sizes`; half of them begin where the text does."""
+    found = []
+    for one in ids:
+        size = int(random.integers(sizes[0], sizes[1] + 1)) - 2
+        begin = int(random.integers(0, max(1, len(one) - 2 - size + 1))) if random.random() < 0.5 else 0
+        found.append([text.START, *one[1:-1][begin : begin + size], text.END])
+    return found
+
+
+def right(net: nn.Module, data: Texts, tokenizer: Tokenizer) -> float:
+    """The share of texts that are called what they are; of what may be either, either."""
+    calls = scores(net, data.texts, tokenizer).argmax(1).numpy()
+    return float((data.wanted[np.arange(len(calls)), calls] > 0).mean())
+
+
+def train(
+    net: nn.Module,
+    data: Texts,
+    dev: Texts,
+    tokenizer: Tokenizer,
+    recipe: Recipe,
+    any_of: bool,
+    device: str,
+    checkpoint: Path | None = None,
+) -> nn.Module:
+    """AdamW with a cosine schedule on batches of texts of like length; the weights of the pass that is best on `dev`.
+
+    Goes on from the checkpoint, which is written after each pass, where there is one.
+    """
+    net = net.to(device)
+    optimizer = decayed(net.requires_grad_(True), recipe.rate)
+    begin, best = 0, {"right": -1.0}
+    if checkpoint is not None and checkpoint.is_file():
+        saved = torch.load(checkpoint, weights_only=True)
+        net.load_state_dict(saved["net"])
+        optimizer.load_state_dict(saved["optimizer"])
+        begin, best = saved["passes"], saved["best"]
+    ids, wanted = encode(tokenizer, data.texts, WHOLE), torch.from_numpy(data.wanted)
+    for number in range(begin, recipe.passes):
+        random = np.random.default_rng(SEED + number)
+        torch.manual_seed(SEED + number)
+        batches = shuffled(windows(ids, recipe.window, random), TOKENS, random)
+        losses = []
+        net.train()
+        for place, batch in enumerate(batches, 1):
+            for group in optimizer.param_groups:
+                group["lr"] = rate_at(number + place / len(batches), recipe.passes, recipe.rate, WARM)
+            gaps = (torch.rand(batch.ids.shape) < recipe.hidden) & (batch.ids > text.UNKNOWN)
+            holed = batch.ids.masked_fill(gaps, text.VOCABULARY - 1)
+            with torch.autocast(device, torch.bfloat16):
+                logits = net(holed.to(device), attention_mask=batch.mask.to(device)).logits
+            loss = surprise(logits.float(), wanted[batch.rows].to(device), any_of, recipe.smoothing)
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            optimizer.step()
+            losses.append(loss.item())
+        share = right(net.eval(), dev, tokenizer)
+        print(f"pass {number + 1} of {recipe.passes}: loss {np.mean(losses):.3f}, dev {share:.4f}", flush=True)
+        if share > best["right"]:
+            weights = {key: value.cpu().clone() for key, value in net.state_dict().items()}
+            best = {"right": share, "pass": number + 1, "net": weights}
+        if checkpoint is not None:
+            _keep(checkpoint, {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "passes": number + 1,
+                               "best": best})  # fmt: skip
+    net.load_state_dict(best["net"])
+    return net.cpu().eval().requires_grad_(False)
+
+
+def _keep(path: Path, state: dict[str, Any]) -> None:
+    torch.save(state, path.with_suffix(".new"))
+    path.with_suffix(".new").replace(path)
+
+
+def temperature(net: nn.Module, data: Texts, tokenizer: Tokenizer, any_of: bool) -> float:
+    """What the scores are divided by so that probabilities mean what they say (Guo 2017)."""
+    logits, wanted = scores(net, data.texts, tokenizer), torch.from_numpy(data.wanted)
+    grid = torch.logspace(-1, 1, 201)
+    return grid[torch.stack([surprise(logits / t, wanted, any_of) for t in grid]).argmin()].item()
