@@ -4,6 +4,7 @@ python -m benchmarks.faithfulness photos            # 256 mosaics and 200 photos
 python -m benchmarks.faithfulness photos --mosaics 32 --flips 23 --out small.json
 python -m benchmarks.faithfulness texts             # all bundled text networks: ten minutes on two idle cores
 python -m benchmarks.faithfulness texts --network sentiment --sentences 100 --texts 20 --out small.json
+python -m benchmarks.faithfulness scenes            # 1,200 questions about scenes: ten minutes on one core
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ import torch
 from torch import Tensor
 
 from lrp_core import evaluation
-from models import photos, text
+from models import photos, text, vqa
 from training import photo_data, text_data
 
-from . import methods, picture_faithfulness, text_faithfulness, text_methods
+from . import methods, picture_faithfulness, scene_truth, text_faithfulness, text_methods
 from .figures import DIGITS, described, table
 from .picture_faithfulness import BLUR, FEW, FILLS, GRID, PATCH, STEPS, SURE
 
@@ -124,6 +125,16 @@ def of_texts(options: argparse.Namespace) -> dict[str, Any]:
     return {"seed": SEED, "relevance_of_a_word": text_methods.RELEVANCE, "networks": networks}
 
 
+def of_scenes(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure the network that answers questions about scenes, where it is right."""
+    try:
+        net = vqa.load(options.weights)
+        measured = scene_truth.measure(net, options.questions, scene_truth.of_scenes(SEED))
+    except (FileNotFoundError, ValueError) as error:
+        raise SystemExit(str(error)) from None
+    return {"network": "vqa", "seed": SEED, **measured}
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=sys.modules[__name__].__doc__.splitlines()[0])
     of = parser.add_subparsers(dest="of", required=True)
@@ -144,8 +155,13 @@ def _options() -> argparse.Namespace:
     words.add_argument("--sentences", type=int, default=2000, help="sentences with people's grades of their words")
     words.add_argument("--texts", type=int, default=200, help="texts of each network whose words are deleted")
     words.add_argument("--out", type=Path, default=text.ASSETS / "faithfulness.json")
+    asked = of.add_parser("scenes", help="the bundled network that answers questions about scenes")
+    asked.set_defaults(measure=of_scenes, columns=scene_truth.columns)
+    asked.add_argument("--weights", type=Path, default=vqa.ASSETS, help="folder of the network's weights")
+    asked.add_argument("--questions", type=int, default=1200, help="questions that it answers right")
+    asked.add_argument("--out", type=Path, default=vqa.ASSETS / "faithfulness.json")
     options = parser.parse_args()
-    counts = {"mosaics", "flips", "comments", "sentences", "texts"} & vars(options).keys()
+    counts = {"mosaics", "flips", "comments", "sentences", "texts", "questions"} & vars(options).keys()
     if min(getattr(options, count) for count in counts) < 1:
         parser.error(f"at least one of each: {', '.join(sorted(counts))}")
     return options

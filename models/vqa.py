@@ -167,8 +167,11 @@ class Answerer(nn.Module):
 
     def look(self, picture: Tensor) -> Tensor:
         """The cells of the floor as tokens (B, `CELLS`, D), row by row."""
-        features = self.eyes(picture)[:, :, ROWS].flatten(2).transpose(1, 2)
-        return self.enter(features) + self.places
+        return self.enter(self.features(picture)) + self.places
+
+    def features(self, picture: Tensor) -> Tensor:
+        """What the convolutions find in the cells of the floor, (B, `CELLS`, F)."""
+        return self.eyes(picture)[:, :, ROWS].flatten(2).transpose(1, 2)
 
 
 def network(batch_norm: bool = False) -> Answerer:

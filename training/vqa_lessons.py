@@ -1,0 +1,157 @@
+"""How the network for questions about scenes is taught: besides the answer, every stage of the way is asked for.
+
+The heads that tell them are needed in training only: what the question says of each group of objects, from the notes;
+which objects are in each group, from the cells half way up; and what is in each cell, from the convolutions.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models import vqa
+from models.question_grammar import vocabulary
+from models.scenes import KINDS
+from training import vqa_data
+from training.vqa_data import FEATURES, FORMS, GROUPS, LINKS, Pack
+
+CHOICES = (*(1 + len(values) for values in KINDS.values()), 1 + len(LINKS))
+"""Answers to what is said of a group: a value of each kind or none, a link or none."""
+ASKED = (len(FORMS), 1 + len(KINDS))
+
+TELLING = (2, 4, 6)
+"""After which layer the cells tell who is in each group: one hangs on the other, so this takes layers."""
+
+NOISE = 0.1
+"""On the features of objects in place of pictures: the convolutions will not be exact either."""
+INERT = 2
+"""So many empty cells more there are in place of pictures, at least."""
+FILLERS = (
+    *("a", "an", "any", "are", "can", "do", "does", "find", "have", "is", "me"),
+    *("of", "picture", "see", "show", "tell", "that", "the", "there", "to", "you"),
+)
+FORGOTTEN = 0.1
+"""Words without which a question can still be understood, and the share of them that is left out."""
+
+
+class Batch(NamedTuple):
+    """Questions Q about S scenes, as in `vqa_data.Pack`. questions: their numbers in the pack; scene: 0 to S - 1."""
+
+    pictures: Tensor
+    features: Tensor
+    cells: Tensor
+    words: Tensor
+    scene: Tensor
+    answer: Tensor
+    values: Tensor
+    links: Tensor
+    asked: Tensor
+    members: Tensor
+
+
+class Lessons(nn.Module):
+    """A network and the heads that tell how it comes to its answers."""
+
+    def __init__(self, net: vqa.Answerer) -> None:
+        super().__init__()
+        self.net = net
+        self.describe = nn.Linear(net.enter.in_features, FEATURES)
+        self.enter = nn.Linear(FEATURES, vqa.WIDTH)
+        self.said, self.asked = nn.Linear(vqa.WIDTH, sum(CHOICES)), nn.Linear(vqa.WIDTH, sum(ASKED))
+        self.member = nn.ModuleList(nn.Sequential(nn.LayerNorm(vqa.WIDTH), nn.Linear(vqa.WIDTH, 1)) for _ in TELLING)
+        # Where an object stands is where its cell is and how far it is off: both start along the same directions.
+        with torch.no_grad():
+            self.enter.weight.normal_(0, 0.5)
+            net.places.normal_(0, 0.1).add_(torch.from_numpy(vqa_data.middles_in_cells()) @ self.enter.weight[:, -2:].T)
+
+    def join(self) -> None:
+        """Put the description of a cell and its entry, learned apart, into the network as one layer."""
+        with torch.no_grad():
+            self.net.enter.weight.copy_(self.enter.weight @ self.describe.weight)
+            self.net.enter.bias.copy_(self.enter.bias + self.enter.weight @ self.describe.bias)
+
+    def imagined(self, batch: Batch) -> Tensor:
+        """Cells (S, N, D) in place of pictures, some of them empty."""
+        empty = torch.zeros(len(batch.features), INERT, FEATURES)
+        features = torch.cat([batch.features, empty], 1)
+        cells = torch.cat([batch.cells, _other_cells(batch.cells, INERT)], 1)
+        return self.enter(features + torch.randn_like(features) * NOISE) + self.net.places[cells]
+
+    def relate(self, words: Tensor, cells: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits (Q, C), notes (Q, NOTES, D), and who is in which group, as logits (Q, GROUPS, N)."""
+        notes = self.net.reader(words)
+        x, told = torch.cat([notes, cells], 1), []
+        for number, layer in enumerate(self.net.relating.layers, 1):
+            x = layer(x)
+            if number in TELLING:
+                told.append(self.member[len(told)](x[:, vqa.NOTES :]).squeeze(2))
+        return self.net.relating.decide(self.net.relating.norm(x)), notes, torch.stack(told, 1)
+
+    def seen(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Cells (S, N, D) of the pictures, and how wrong their description is."""
+        features = self.net.features(batch.pictures)
+        return self.net.enter(features) + self.net.places, self.described(features, batch.features, batch.cells)
+
+    def described(self, found: Tensor, features: Tensor, cells: Tensor) -> Tensor:
+        """How wrong the description of the cells is, for what was found in them (S, N, F): what is there counts most.
+
+        features, cells: as in `vqa_data.Pack`.
+        """
+        wanted = torch.zeros(len(found), vqa.CELLS, FEATURES)
+        wanted.scatter_(1, cells[..., None].expand(-1, -1, FEATURES), features)
+        wrong = (self.describe(found).float() - wanted).square().sum(2)
+        there = wanted[..., 0]
+        return (wrong * there).sum() / there.sum() + (wrong * (1 - there)).mean()
+
+    def understood(self, notes: Tensor, batch: Batch) -> Tensor:
+        """Cross entropy of what the notes say."""
+        said, asked = self.said(notes[:, :GROUPS]), self.asked(notes[:, GROUPS])
+        wanted = torch.cat([batch.values, batch.links[..., None]], 2)
+        losses = [
+            F.cross_entropy(part.flatten(0, 1).float(), wanted[..., place].flatten())
+            for place, part in enumerate(said.split(CHOICES, 2))
+        ]
+        losses += [
+            F.cross_entropy(part.float(), batch.asked[:, place]) for place, part in enumerate(asked.split(ASKED, 1))
+        ]
+        return torch.stack(losses).sum()
+
+
+def forgetful(words: Tensor) -> Tensor:
+    """The token ids (Q, T) with some fillers left out: so a wording is not relied on as a whole."""
+    known = vocabulary()
+    fillers = torch.tensor([known.index(word) + 1 for word in FILLERS])
+    return words.masked_fill(torch.isin(words, fillers) & (torch.rand(words.shape) < FORGOTTEN), vqa.PAD)
+
+
+def together(told: Tensor, batch: Batch, everywhere: bool) -> Tensor:
+    """How wrong it is who is in which group; told: logits (Q, GROUPS, N).
+
+    everywhere: N counts the cells of the floor, not objects and some empty cells.
+    """
+    inside = batch.members.float()
+    if everywhere:
+        cells = batch.cells[batch.scene][:, None].expand_as(inside)
+        wanted = torch.zeros_like(told, dtype=torch.float32).scatter_(2, cells, inside)
+    else:
+        wanted = F.pad(inside, (0, told.shape[2] - inside.shape[2]))
+    return F.binary_cross_entropy_with_logits(told.float(), wanted, reduction="none").sum(2).mean() / inside.shape[2]
+
+
+def _other_cells(cells: Tensor, number: int) -> Tensor:
+    """So many cells of each row that are not among these."""
+    free = torch.rand(len(cells), vqa.CELLS).scatter_(1, cells, -1.0)
+    return free.topk(number, 1).indices
+
+
+def batch_of(pack: Pack, rows: Tensor, pictures: bool) -> Batch:
+    """The questions with these numbers; without pictures where they are not needed."""
+    chosen = rows.numpy()
+    own, scene = torch.from_numpy(pack.scene[chosen]).unique(return_inverse=True)
+    parts = (pack.words, pack.answer, pack.values, pack.links, pack.asked, pack.members)
+    words, *rest = (torch.from_numpy(part[chosen]) for part in parts)
+    seen = vqa.normalise(pack.pictures[own]) if pictures else torch.empty(0)
+    features, cells = (torch.from_numpy(part[own]) for part in (pack.features, pack.cells))
+    words = words[:, : int((words != vqa.PAD).sum(1).max())]
+    return Batch(seen, features, cells, words, scene, *rest)
