@@ -139,7 +139,7 @@ def take(page: str, act: Act) -> None:
         step(page, act.x, act.y)
     elif act.kind == "turn":
         order = from_the_left(now)
-        place = order.index(index) + int(act.x) if index is not None else min(0, int(act.x) - 1) % len(order)
+        place = order.index(index) + int(act.x) if index is not None else 0 if act.x > 0 else -1
         choose(page, order[place % len(order)])
     elif act.kind == "leave":
         choose(page, None)

@@ -88,9 +88,9 @@ def frame(subject: Subject, settings: Settings, name: str, value: float) -> Fram
     (part, first), *others = subject.view.split(relevance).items()
     vmax = strongest(first)
     words, scales = None, f"{vmax:.2g}"
-    for name, values in others:  # a question beside a picture
+    for other, values in others:  # a question beside a picture
         words = values, strongest(values)
-        scales += f" on {part}, {words[1]:.2g} on {name}"
+        scales += f" on {part}, {words[1]:.2g} on {other}"
     gains, losses = relevance[relevance > 0].sum(), relevance[relevance < 0].sum()
     start = float(explanation.ledger.total.start.numpy()[0])
     return Frame(

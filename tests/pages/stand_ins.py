@@ -1,13 +1,15 @@
-"""Text networks with random weights: what a page does must not depend on what the trained ones say."""
+"""Networks with random weights: what a page does must not depend on what the trained ones say."""
 
 from functools import cache
 
 import pytest
 import torch
 
-from models import text, text_networks
+from models import text, text_networks, vqa
 from pages.shared import tapes
 from pages.shared.explaining import Subject
+from pages.shared.question_history import Asked
+from pages.shared.question_subject import question_subject
 from pages.shared.text_subject import text_subject
 
 
@@ -36,3 +38,18 @@ def subject(monkeypatch: pytest.MonkeyPatch, written: str, name: str = "topics")
     monkeypatch.setattr(tapes, "_place", lambda page: place)
     monkeypatch.setattr("pages.shared.text_subject.model", network)
     return text_subject("text", written, name)
+
+
+@cache
+def answerer() -> torch.nn.Module:
+    """Answers questions about scenes, by chance."""
+    torch.manual_seed(0)
+    return vqa.network().eval().requires_grad_(False)
+
+
+def asked(monkeypatch: pytest.MonkeyPatch, what: Asked, before: Asked | None = None) -> Subject:
+    """A question to explain, without a browser session."""
+    places: dict[str, tapes.Place] = {}
+    monkeypatch.setattr(tapes, "_place", lambda page: places.setdefault(page, tapes.Place()))
+    monkeypatch.setattr("pages.shared.question_subject.model", answerer)
+    return question_subject("questions", what, before=before)
