@@ -48,7 +48,7 @@ def made(
     return net, divisor
 
 
-def pretrained(folder: Path, out: Path, checkpoint: Path, passes: int) -> None:
+def pretrained(folder: Path, out: Path, checkpoint: Path, passes: float) -> None:
     """Train the encoder and keep it in the checkpoint folder."""
     tokenizer = text.tokenizer(out)
     net = text_encoder.train(everything(folder), tokenizer, passes, checkpoint / "encoder.pt", device())
@@ -70,7 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", help=f"what to remake: {', '.join(names)} (default: all)")
     parser.add_argument("--data", type=Path, default=FOLDER, help=f"folder of the texts (default: {FOLDER})")
-    parser.add_argument("--passes", type=int, help="over the texts")
+    parser.add_argument("--passes", type=float, help="over the texts")
     parser.add_argument("--checkpoint", type=Path, default=Path("results"), help="folder that keeps what is begun")
     parser.add_argument("--fresh", action="store_true", help="from random weights: write only figures, to fresh.json")
     parser.add_argument("--measure", action="store_true", help="write only the cards anew, of the weights in --out")
@@ -93,7 +93,7 @@ def main() -> None:
 
 def remake(name: str, arguments: argparse.Namespace) -> None:
     """Train a network unless only its card is to be written, and write its card; a fresh one is only measured."""
-    recipe = replace(RECIPES[name], passes=arguments.passes or RECIPES[name].passes)
+    recipe = replace(RECIPES[name], passes=int(arguments.passes or RECIPES[name].passes))
     if arguments.fresh:
         net, _ = made(name, arguments, None, recipe)
         test, tokenizer = read(name, arguments.data, "test"), text.tokenizer(arguments.out)

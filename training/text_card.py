@@ -1,5 +1,6 @@
 """The model cards of the text networks: what they learned from, what was measured, what they cannot do."""
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from models import text
 from training.calibration import calibration_error
 from training.text_batches import encode, in_order
 from training.text_data import Texts, read, rows
-from training.text_words import LICENCES, LIMITS, TASKS, TITLES, TRAINING
+from training.text_words import BESIDE, LICENCES, LIMITS, TASKS, TITLES, TRAINING
 
 TOKENS = 8192  # in a batch
 NEITHER = text.LABELS["offensive"].index("neither")
@@ -33,6 +34,8 @@ def scores(net: nn.Module, texts: Sequence[str], tokenizer: Tokenizer) -> Tensor
 def card(name: str, net: nn.Module, folder: Path, out: Path, made: dict[str, Any]) -> dict[str, Any]:
     """The card of a network, with the figures of `net`, the file that was written. made: how it was trained."""
     test = read(name, folder, "test")
+    figures = measure(name, net, test, folder, text.tokenizer(out))
+    limits = [*LIMITS[name], *beside(name, figures["measured"], out)]
     return {
         "name": name,
         "title": TITLES[name],
@@ -45,11 +48,25 @@ def card(name: str, net: nn.Module, folder: Path, out: Path, made: dict[str, Any
         "training": TRAINING[name],
         **made,
         "held_out": f"{len(test.texts):,} test texts, none of them trained on.",
-        **measure(name, net, test, folder, text.tokenizer(out)),
-        "limits": LIMITS[name],
+        **figures,
+        "limits": limits,
         "licence": LICENCES[name],
         "remade_by": text.REMAKE[name],
     }
+
+
+def beside(name: str, measured: dict[str, Any], out: Path) -> list[str]:
+    """What counting words reaches and what the network does without the encoder, as far as that was measured."""
+    prefix, key = ("offensive_or_not_", "macro_f1") if name == "offensive" else ("", "accuracy")
+    ours, what, found = measured[prefix + key], {"macro_f1": "macro-F1", "accuracy": "accuracy"}[key], []
+    for file, (who, why) in BESIDE.items():
+        path = out / f"{file}.json"
+        known = json.loads(path.read_text(encoding="utf-8")).get(name) if path.is_file() else None
+        if known:
+            theirs = known.get(prefix + key, known.get(key))
+            line = f"{who} reaches {what} {theirs:.3f} on the same test texts, this network {ours:.3f}."
+            found.append(f"{line} {why}" if why and ours < theirs else line)
+    return found
 
 
 def measure(name: str, net: nn.Module, test: Texts, folder: Path, tokenizer: Tokenizer) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +17,13 @@ from training.text_batches import Batch, encode, shuffled
 from training.text_vectors import vectors
 
 SEED = 0
-PASSES = 1
+PASSES = 0.3
 LEARNING_RATE, WEIGHT_DECAY, WARM = 1.5e-3, 0.01, 0.06
 TOKENS = 4096  # in a batch, padding included
 CHUNK_TOKENS = 128
 GAPS = 0.25  # share of the tokens that are to be guessed; of these 80 % hidden, 10 % exchanged, 10 % left
 SUMMARY = 0.5  # weight of summing up beside filling gaps
-SAVE_EVERY = 100  # steps
+SAVE_EVERY = 50  # steps
 
 
 def network() -> nn.Module:
@@ -87,46 +88,44 @@ def started_from(net: nn.Module, ids: Sequence[Sequence[int]]) -> None:
         net.roberta.embeddings.word_embeddings.weight.copy_(vectors(ids, net.config.hidden_size))
 
 
-def train(lines: list[str], tokenizer: Tokenizer, passes: int, checkpoint: Path | None, device: str) -> nn.Module:
-    """Fill gaps in every line `passes` times. Goes on from the checkpoint where there is one."""
+def batches(ids: Sequence[Sequence[int]]) -> Iterator[Batch]:
+    """Every text once in each pass, without end."""
+    for number in count():
+        yield from shuffled(ids, TOKENS, np.random.default_rng(SEED + number))
+
+
+def train(lines: list[str], tokenizer: Tokenizer, passes: float, checkpoint: Path | None, device: str) -> nn.Module:
+    """Read every line `passes` times, the last time perhaps in part. Goes on from the checkpoint where there is one."""
     torch.manual_seed(SEED)
     ids = encode(tokenizer, lines, CHUNK_TOKENS)
     net = network()
-    started_from(net, ids)
+    saved = torch.load(checkpoint, weights_only=True) if checkpoint is not None and checkpoint.is_file() else None
+    if saved is None:
+        started_from(net, ids)
     net = net.to(device).train()
-    rarity = rarities(ids).to(device)
-    optimizer = decayed(net, LEARNING_RATE)
-    begin = 0
-    if checkpoint is not None and checkpoint.is_file():
-        saved = torch.load(checkpoint, weights_only=True)
+    optimizer, rarity, begin = decayed(net, LEARNING_RATE), rarities(ids).to(device), 0
+    if saved is not None:
         net.load_state_dict(saved["net"])
         optimizer.load_state_dict(saved["optimizer"])
         begin = saved["step"]
-    steps = [len(shuffled(ids, TOKENS, np.random.default_rng(SEED + number))) for number in range(passes)]
-    random, step, losses, started = torch.Generator().manual_seed(SEED + begin), 0, [], time.perf_counter()
-    for number in range(passes):
-        if step + steps[number] <= begin:
-            step += steps[number]
-            continue
-        for batch in shuffled(ids, TOKENS, np.random.default_rng(SEED + number)):
-            step += 1
-            if step <= begin:
-                continue
-            for group in optimizer.param_groups:
-                group["lr"] = rate_at(step, sum(steps), LEARNING_RATE)
-            guessing, summing = loss_of(net, batch, random, rarity)
-            optimizer.zero_grad()
-            (guessing + SUMMARY * summing).backward()
-            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-            optimizer.step()
-            losses.append((guessing.item(), summing.item()))
-            if step % SAVE_EVERY == 0 or step == sum(steps):
-                took, started = time.perf_counter() - started, time.perf_counter()
-                gaps, texts = np.mean(losses[-SAVE_EVERY:], axis=0)
-                shown = f"loss of gaps {gaps:.3f}, of texts {texts:.3f}, {took:.0f} s"
-                print(f"encoder, step {step} of {sum(steps)}: {shown}", flush=True)
-                if checkpoint is not None:
-                    state = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-                    torch.save(state, checkpoint.with_suffix(".new"))
-                    checkpoint.with_suffix(".new").replace(checkpoint)
+    steps = round(passes * len(shuffled(ids, TOKENS, np.random.default_rng(SEED))))
+    random, losses, started = torch.Generator().manual_seed(SEED + begin), [], time.perf_counter()
+    for step, batch in enumerate(islice(batches(ids), begin, steps), begin + 1):
+        for group in optimizer.param_groups:
+            group["lr"] = rate_at(step, steps, LEARNING_RATE)
+        guessing, summing = loss_of(net, batch, random, rarity)
+        optimizer.zero_grad()
+        (guessing + SUMMARY * summing).backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        losses.append((guessing.item(), summing.item()))
+        if step % SAVE_EVERY == 0 or step == steps:
+            took, started = time.perf_counter() - started, time.perf_counter()
+            gaps, texts = np.mean(losses[-SAVE_EVERY:], axis=0)
+            shown = f"loss of gaps {gaps:.3f}, of texts {texts:.3f}, {took:.0f} s"
+            print(f"encoder, step {step} of {steps}: {shown}", flush=True)
+            if checkpoint is not None:
+                state = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
+                torch.save(state, checkpoint.with_suffix(".new"))
+                checkpoint.with_suffix(".new").replace(checkpoint)
     return net.eval()

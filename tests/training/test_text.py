@@ -284,6 +284,12 @@ def test_a_network_learns_and_is_written_with_its_card(small, folder, tokenizer,
     assert (out / "offensive.safetensors").read_bytes() == before
     fresh = json.loads((out / "fresh.json").read_text(encoding="utf-8"))["offensive"]
     assert fresh["passes"] == 1 and fresh["test_texts"] == 15
+    assert text_card.beside("offensive", fresh, out) == [
+        "The same network from random weights, without the encoder, reaches macro-F1 {0:.3f} on the same test texts, "
+        "this network {0:.3f}.".format(fresh["offensive_or_not_macro_f1"])
+    ]
+    (out / "baseline.json").write_text(json.dumps({"offensive": {"accuracy": 0.5, "macro_f1": 2}}), encoding="utf-8")
+    assert text_card.beside("offensive", fresh, out)[0].endswith("where counting has 400,000.")
     from training import text_baseline
 
     row = text_baseline.table({"offensive": {"accuracy": 0.5, "macro_f1": 0.25}}, out).splitlines()[2]
@@ -324,5 +330,5 @@ def test_counting_words_is_measured_on_the_same_texts(folder):
     pytest.importorskip("sklearn")
     from training import text_baseline
 
-    assert text_baseline.scores("sentiment", folder) == {"accuracy": 1.0, "macro_f1": 1.0}
+    assert text_baseline.scores("sentiment", folder) == {"accuracy": 1.0, "macro_f1": 1.0, "strength": 1.0}
     assert text_baseline.labels_of("offensive", Texts(["a"], np.array([[0, 0.5, 0.5]]), ["de"])).tolist() == [1]
