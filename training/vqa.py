@@ -77,7 +77,6 @@ LOSSES: dict[str, Loss] = {"questions": from_descriptions, "pictures": descripti
 
 def learn(stage: str, lessons: Lessons, packs: int, folder: Path, passes: int, size: int) -> Lessons:
     """AdamW with a cosine schedule; returns the running mean of the weights."""
-    torch.manual_seed(SEED)
     mean = copy.deepcopy(lessons).requires_grad_(False)
     optimizer = decayed(lessons.train(), RATES[stage])
     parts, begin, path = {"net": lessons, "mean": mean, "optimizer": optimizer}, 0, folder / f"{stage}_half_way.pt"
@@ -91,6 +90,7 @@ def learn(stage: str, lessons: Lessons, packs: int, folder: Path, passes: int, s
     step = begin * steps // (packs * passes)
     for done in range(begin, packs * passes):
         pack, losses, started = vqa_data.pack(done % packs, folder / "packs", size), [], time.perf_counter()
+        torch.manual_seed(SEED + done)  # of noise and of words that are left out
         for rows in batches(stage, pack, torch.Generator().manual_seed(SEED + done)):
             for group in optimizer.param_groups:
                 group["lr"] = rate_at(min(step, steps), steps, RATES[stage], 0.05)
