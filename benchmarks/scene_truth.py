@@ -68,7 +68,7 @@ def of_scenes(seed: int) -> Methods:
         "CP-LRP, zB, alpha2-beta1": _boxed(cp, lrp.AlphaBeta(2.0, 1.0)),
         **{f"epsilon {epsilon:g}, relative": presets.epsilon(epsilon, relative=True) for epsilon in (0.01, 0.1)},
         **{f"gamma {gamma:g} everywhere": presets.gamma(gamma) for gamma in (0.1, 0.25)},
-        **{f"CP-LRP, gamma {gamma:g} everywhere": _boxed_everywhere(gamma) for gamma in (0.1, 0.25)},
+        **{f"CP-LRP, zB, gamma {gamma:g} everywhere": _boxed_everywhere(gamma) for gamma in (0.1, 0.25)},
         "gradient x input": presets.gradient_times_input(),
         "random": noise(seed),
     }
@@ -142,17 +142,17 @@ def measure(net: Any, number: int, methods: Methods) -> dict[str, Any]:
     Raises ValueError where it answers too few.
     """
     every: list[Asked] = []
-    chosen: list[Asked] = []
+    right: list[Asked] = []
     some = -(-number // len(FAMILIES))
     for begin in range(FIRST_SCENE, FIRST_SCENE + ROUNDS * some, some):
         fresh = list(asked(range(begin, begin + some)))
         every += fresh
-        chosen += [one for one in answered_right(net, fresh) if one.masks["relevant"].any()]
-        if len(chosen) >= number:
+        right += answered_right(net, fresh)
+        chosen = [one for one in right if one.masks["relevant"].any()][:number]
+        if len(chosen) == number:
             break
     else:
-        raise ValueError(f"The network answers only {len(chosen)} of {len(every)} questions right: too few.")
-    chosen = chosen[:number]
+        raise ValueError(f"The network answers only {len(right)} of {len(every)} questions right: too few.")
     found = accuracies(net, chosen, methods)
     families = {name: sum(one.question.family == name for one in chosen) for name in FAMILIES}
     return {
@@ -161,7 +161,8 @@ def measure(net: Any, number: int, methods: Methods) -> dict[str, Any]:
         "of_each_family": families,
         "scenes": f"random scenes from seed {FIRST_SCENE:,} on, none of them trained on",
         "left_out": "questions that were answered wrong, and those to which no object is relevant",
-        "share_without_relevant_objects": round(np.mean([not one.masks["relevant"].any() for one in every]), DIGITS),
+        "answered_right": round(len(right) / len(every), DIGITS),
+        "right_without_relevant_objects": sum(not one.masks["relevant"].any() for one in right),
         "chance": {
             truth: round(float(np.mean([one.masks[truth].mean() for one in chosen])), DIGITS) for truth in TRUTHS
         },

@@ -17,7 +17,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
@@ -26,7 +25,7 @@ from models.questions import FAMILIES
 from training import vqa_card, vqa_data
 from training.text_encoder import decayed, rate_at
 from training.vqa_data import Pack
-from training.vqa_lessons import Lessons, batch_of, forgetful, together
+from training.vqa_lessons import Lessons, batch_of, forgetful
 
 SEED = 0
 PACKS = 24
@@ -45,9 +44,7 @@ Loss = Callable[[Lessons, Pack, Tensor], Tensor]
 def from_descriptions(lessons: Lessons, pack: Pack, rows: Tensor) -> Tensor:
     """The loss on questions with these numbers where descriptions stand for pictures."""
     batch = batch_of(pack, rows, pictures=False)
-    logits, notes, told = lessons.relate(forgetful(batch.words), lessons.imagined(batch)[batch.scene])
-    answer = F.cross_entropy(logits.float(), batch.answer)
-    return answer + 0.3 * lessons.understood(notes, batch) + together(told, batch, everywhere=False)
+    return lessons.loss(forgetful(batch.words), lessons.imagined(batch)[batch.scene], batch)
 
 
 def descriptions(lessons: Lessons, pack: Pack, rows: Tensor) -> Tensor:
@@ -60,9 +57,7 @@ def from_pictures(lessons: Lessons, pack: Pack, rows: Tensor) -> Tensor:
     """The loss on all questions about scenes with these numbers."""
     batch = batch_of(pack, torch.from_numpy(np.flatnonzero(np.isin(pack.scene, rows.numpy()))), pictures=True)
     cells, wrong = lessons.seen(batch)
-    logits, notes, told = lessons.relate(forgetful(batch.words), cells[batch.scene])
-    answer = F.cross_entropy(logits.float(), batch.answer)
-    return answer + 0.3 * lessons.understood(notes, batch) + together(told, batch, everywhere=True) + 0.3 * wrong
+    return lessons.loss(forgetful(batch.words), cells[batch.scene], batch) + 0.3 * wrong
 
 
 def batches(stage: str, pack: Pack, random: torch.Generator) -> Iterator[Tensor]:
@@ -131,8 +126,7 @@ def progress(stage: str, lessons: Lessons, held_out: Pack) -> str:
         return f"held out {descriptions(lessons, held_out, everything):.3f}, {named(lessons, held_out):.3f} all right"
     batch = batch_of(held_out, torch.arange(len(held_out.answer)), pictures=stage == "together")
     cells = lessons.seen(batch)[0] if stage == "together" else lessons.imagined(batch)
-    logits, _, _ = lessons.relate(batch.words, cells[batch.scene])
-    hit = (logits.argmax(1) == batch.answer).numpy()
+    hit = (lessons.relate(batch.words, cells[batch.scene]).answer.argmax(1) == batch.answer).numpy()
     by_family = [f"{name} {hit[held_out.family == place].mean():.3f}" for place, name in enumerate(FAMILIES)]
     by_hops = [f"{hops} hops {hit[held_out.hops == hops].mean():.3f}" for hops in (1, 2)]
     return ", ".join([*by_family, *by_hops])

@@ -1,7 +1,8 @@
 """How the network for questions about scenes is taught: besides the answer, every stage of the way is asked for.
 
 The heads that tell them are needed in training only: what the question says of each group of objects, from the notes;
-which objects are in each group, from the cells half way up; and what is in each cell, from the convolutions.
+which objects are in each group, and which are like another, from notes and cells half way up; and what is in each cell,
+from the convolutions.
 """
 
 from typing import NamedTuple
@@ -12,9 +13,10 @@ from torch import Tensor, nn
 
 from models import vqa
 from models.question_grammar import vocabulary
-from models.scenes import KINDS
+from models.question_programs import RELATIONS
+from models.scenes import KINDS, MOST
 from training import vqa_data
-from training.vqa_data import FEATURES, FORMS, GROUPS, LINKS, Pack
+from training.vqa_data import FEATURES, FORMS, GROUPS, LINKS, VALUES, Pack
 
 CHOICES = (*(1 + len(values) for values in KINDS.values()), 1 + len(LINKS))
 """Answers to what is said of a group: a value of each kind or none, a link or none."""
@@ -22,6 +24,8 @@ ASKED = (len(FORMS), 1 + len(KINDS))
 
 TELLING = (2, 4, 6)
 """After which layer the cells tell who is in each group: one hangs on the other, so this takes layers."""
+SECOND, KNOWING, ALIKE = 1, 5, 6
+"""After which layer the note of the second group tells its object's values, and the cells who is like it."""
 
 NOISE = 0.1
 """On the features of objects in place of pictures: the convolutions will not be exact either."""
@@ -50,6 +54,20 @@ class Batch(NamedTuple):
     members: Tensor
 
 
+class Told(NamedTuple):
+    """What a network comes to, and how. All but the notes are logits.
+
+    answer: (Q, C). notes: (Q, NOTES, D). members: who is in which group, (Q, GROUPS, N). values: of the object in the
+    second group, (Q, V). alike: who shares with it what the question asks for, (Q, N).
+    """
+
+    answer: Tensor
+    notes: Tensor
+    members: Tensor
+    values: Tensor
+    alike: Tensor
+
+
 class Lessons(nn.Module):
     """A network and the heads that tell how it comes to its answers."""
 
@@ -59,7 +77,8 @@ class Lessons(nn.Module):
         self.describe = nn.Linear(net.enter.in_features, FEATURES)
         self.enter = nn.Linear(FEATURES, vqa.WIDTH)
         self.said, self.asked = nn.Linear(vqa.WIDTH, sum(CHOICES)), nn.Linear(vqa.WIDTH, sum(ASKED))
-        self.member = nn.ModuleList(nn.Sequential(nn.LayerNorm(vqa.WIDTH), nn.Linear(vqa.WIDTH, 1)) for _ in TELLING)
+        self.member = nn.ModuleList(_head(1) for _ in TELLING)
+        self.value, self.alike = _head(len(VALUES)), _head(1)
         # Where an object stands is where its cell is and how far it is off: both start along the same directions.
         with torch.no_grad():
             self.enter.weight.normal_(0, 0.5)
@@ -78,15 +97,26 @@ class Lessons(nn.Module):
         cells = torch.cat([batch.cells, _other_cells(batch.cells, INERT)], 1)
         return self.enter(features + torch.randn_like(features) * NOISE) + self.net.places[cells]
 
-    def relate(self, words: Tensor, cells: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits (Q, C), notes (Q, NOTES, D), and who is in which group, as logits (Q, GROUPS, N)."""
+    def relate(self, words: Tensor, cells: Tensor) -> Told:
+        """For token ids (Q, T) and cells (Q, N, D)."""
         notes = self.net.reader(words)
-        x, told = torch.cat([notes, cells], 1), []
+        x, members = torch.cat([notes, cells], 1), []
         for number, layer in enumerate(self.net.relating.layers, 1):
             x = layer(x)
             if number in TELLING:
-                told.append(self.member[len(told)](x[:, vqa.NOTES :]).squeeze(2))
-        return self.net.relating.decide(self.net.relating.norm(x)), notes, torch.stack(told, 1)
+                members.append(self.member[len(members)](x[:, vqa.NOTES :]).squeeze(2))
+            if number == KNOWING:
+                values = self.value(x[:, SECOND])
+            if number == ALIKE:
+                alike = self.alike(x[:, vqa.NOTES :]).squeeze(2)
+        answer = self.net.relating.decide(self.net.relating.norm(x))
+        return Told(answer, notes, torch.stack(members, 1), values, alike)
+
+    def loss(self, words: Tensor, cells: Tensor, batch: Batch) -> Tensor:
+        """How wrong the answers and the way to them are, for token ids (Q, T) and cells (Q, N, D)."""
+        told = self.relate(words, cells)
+        way = 0.3 * self.understood(told.notes, batch) + together(told.members, batch)
+        return F.cross_entropy(told.answer.float(), batch.answer) + way + compared(told.values, told.alike, batch)
 
     def seen(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Cells (S, N, D) of the pictures, and how wrong their description is."""
@@ -125,18 +155,51 @@ def forgetful(words: Tensor) -> Tensor:
     return words.masked_fill(torch.isin(words, fillers) & (torch.rand(words.shape) < FORGOTTEN), vqa.PAD)
 
 
-def together(told: Tensor, batch: Batch, everywhere: bool) -> Tensor:
+def together(told: Tensor, batch: Batch) -> Tensor:
     """How wrong it is who is in which group; told: logits (Q, GROUPS, N).
 
-    everywhere: N counts the cells of the floor, not objects and some empty cells.
+    N counts the cells of the floor, or where there are fewer, the objects and some empty cells.
     """
-    inside = batch.members.float()
-    if everywhere:
-        cells = batch.cells[batch.scene][:, None].expand_as(inside)
-        wanted = torch.zeros_like(told, dtype=torch.float32).scatter_(2, cells, inside)
-    else:
-        wanted = F.pad(inside, (0, told.shape[2] - inside.shape[2]))
-    return F.binary_cross_entropy_with_logits(told.float(), wanted, reduction="none").sum(2).mean() / inside.shape[2]
+    wanted = _in_cells(batch.members.float(), batch, told.shape[2])
+    return F.binary_cross_entropy_with_logits(told.float(), wanted, reduction="none").sum(2).mean() / MOST
+
+
+def compared(values: Tensor, alike: Tensor, batch: Batch) -> Tensor:
+    """How wrong the values of the second group's one object are, and who is like it, where the question asks for that.
+
+    values: logits (Q, V). alike: logits (Q, N). Without this, comparing two objects is not found out for long.
+    """
+    second = batch.members[:, SECOND].float()
+    single = second.sum(1) == 1
+    have = batch.features[batch.scene][..., 1:-2]
+    own = torch.einsum("qi,qiv->qv", second, have)
+    sizes = [len(choice) for choice in KINDS.values()]
+    losses = [
+        F.cross_entropy(part[single].float(), one[single].argmax(1))
+        for part, one in zip(values.split(sizes, 1), own.split(sizes, 1), strict=True)
+    ]
+    shared = torch.stack([part.sum(2) for part in (have * own[:, None]).split(sizes, 2)], 2)
+    kind = torch.where(
+        batch.asked[:, 0] == FORMS.index("match"), batch.asked[:, 1], batch.links[:, -1] - len(RELATIONS)
+    )
+    asked = single & (kind > 0)
+    wanted = shared.gather(2, (kind.clamp(min=1) - 1)[:, None, None].expand(-1, shared.shape[1], 1)).squeeze(2)
+    wrong = F.binary_cross_entropy_with_logits(
+        alike.float(), _in_cells(wanted[:, None], batch, alike.shape[1]).squeeze(1), reduction="none"
+    )
+    return 0.3 * torch.stack(losses).sum() + (wrong.sum(1) * asked).sum() / (MOST * asked.sum().clamp(min=1))
+
+
+def _in_cells(of_objects: Tensor, batch: Batch, number: int) -> Tensor:
+    """Numbers of objects (Q, G, 8) as those of cells (Q, G, N), 0 elsewhere; N as in `together`."""
+    if number < vqa.CELLS:
+        return F.pad(of_objects, (0, number - of_objects.shape[2]))
+    cells = batch.cells[batch.scene][:, None].expand_as(of_objects)
+    return torch.zeros(*of_objects.shape[:2], number).scatter_(2, cells, of_objects)
+
+
+def _head(outputs: int) -> nn.Module:
+    return nn.Sequential(nn.LayerNorm(vqa.WIDTH), nn.Linear(vqa.WIDTH, outputs))
 
 
 def _other_cells(cells: Tensor, number: int) -> Tensor:
