@@ -22,8 +22,19 @@ WORDS = {
 }
 """The same for words; each network has those that could be measured on its texts."""
 
+OBJECTS = {
+    "Share on what counts": ("mass", "relevant"),
+    "Strongest pixels on what counts": ("rank", "relevant"),
+    "Share on what is touched": ("mass", "touched"),
+    "Strongest pixels on what is touched": ("rank", "touched"),
+}
+"""The same for the objects of scenes, with channels summed as on the page."""
+
 TABLES = {
     "per_class": ("Class by class", "class"),
+    "per_family": ("Kind of question by kind", "kind"),
+    "per_hops": ("By steps in space", "steps"),
+    "blind_spots": ("Where it errs more often", "where"),
     "per_language": ("Language by language", "language"),
     "hatecheck": ("HateCheck, function by function", "function"),
     "hatecheck_per_language": ("HateCheck, language by language", "language"),
@@ -118,6 +129,28 @@ def show_word_faithfulness(report: dict[str, Any], titles: dict[str, str]) -> No
                 hide_index=True,
             )
         st.caption("Means, in brackets their 95 % intervals. Bold: no rule is better beyond doubt.")
+
+
+def show_object_faithfulness(report: dict[str, Any]) -> None:
+    """Draw what was measured on questions about scenes as an expander; chance stands beside the rules."""
+    with st.expander("Is the heatmap of a scene right?", icon=":material/fact_check:"):
+        st.markdown(
+            f"Of these scenes it is known to the pixel which objects an answer depends on. "
+            f"{report['questions']:,} questions that were answered right.\n\n"
+            "**Share.** How much of the red lies on the objects that count: those that the question singles out, "
+            "counts or finds. **Touched** are also those that were looked at on the way there.\n\n"
+            "**Strongest pixels.** Of as many of the strongest pixels as the objects have, how many lie on them. "
+            f"Chance would be {report['chance']['relevant']:.0%} for what counts and {report['chance']['touched']:.0%} "
+            "for what is touched."
+        )
+        columns = {title: report[measure][truth]["sum,pos"] for title, (measure, truth) in OBJECTS.items()}
+        methods = list(next(iter(columns.values())))
+        st.table(
+            {"Rule": methods}
+            | {title: [_interval(found[method]) for method in methods] for title, found in columns.items()},
+            hide_index=True,
+        )
+        st.caption("Means, in brackets their 95 % intervals. Bold: no rule is better beyond doubt (Arras 2022).")
 
 
 def _interval(figures: dict[str, Any]) -> str:

@@ -90,6 +90,17 @@ def test_which_words_are_right():
     assert {"**Film reviews**", "**topics**"} <= {block.value for block in app.markdown}
 
 
+def test_which_heatmaps_of_scenes_are_right():
+    of_objects = {"relevant": {"sum,pos": BOTH}, "touched": {"sum,pos": BOTH}}
+    report = {"questions": 1200, "chance": {"relevant": 0.04, "touched": 0.11}, "mass": of_objects, "rank": of_objects}
+    app = shown("show_object_faithfulness", report)
+    (table,) = (element.value for element in app.table)
+    assert table["Rule"].tolist() == ["z+", "random"]
+    assert table["Share on what counts"].tolist() == ["**0.810** (0.790 to 0.830)", "0.250 (0.240 to 0.260)"]
+    assert len(table.columns) == 5
+    assert any("1,200" in block.value and "4%" in block.value and "11%" in block.value for block in app.markdown)
+
+
 @pytest.mark.parametrize("written", [False, True])
 def test_it_is_told_where_it_was_measured(tmp_path, written):
     if written:
