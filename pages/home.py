@@ -1,6 +1,7 @@
 """Home: what this is, a live card for each page, the networks behind them, and the terms of use."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import streamlit as st
@@ -19,8 +20,8 @@ st.markdown(
 with st.skeleton(height=420):
     # torch takes a second to import, the first time: the page draws its head before it does.
     from lrp_core import heatmap
-    from models import digits, photo_networks, photos, text, text_networks
-    from pages.shared import explaining, photo_subject, result, text_subject
+    from models import digits, photo_networks, photos, text, text_networks, vqa
+    from pages.shared import explaining, photo_subject, question_subject, result, text_subject
     from pages.shared.digit_subject import NETWORKS, board_samples, digit_subject
     from pages.shared.explaining import Subject
     from pages.shared.heatmap_view import strongest
@@ -81,13 +82,38 @@ def text_words() -> tuple[list[Part], list[float], str, str, str]:
     return subject.view.coloured(pieces=False), heat.tolist(), alt, asked, result.balance_of(explanation).text
 
 
+@st.cache_data(max_entries=1, show_spinner=False)
+def question_parts() -> tuple[Pictures, list[Part], list[float], str]:
+    """The scene with which the page on questions begins, and the words of the question with their relevance."""
+    settings = question_subject.offer().defaults
+    subject = question_subject.question_subject("home", question_subject.FIRST)
+    view, explanation = subject.view, explaining.explain(settings, subject)
+    pictures = explained(replace(subject, view=view.picture), settings)
+    heat = view.text.heat(explanation)
+    alt = view.text.describe(heat, pictures[3], RULES[settings.rule].label)
+    return pictures, view.text.coloured(pieces=False), heat.tolist(), alt
+
+
 def show_pictures(pictures: Callable[[], Pictures], shown: str) -> None:
     """An input and its heatmap. `shown`: what the input is."""
     picture, heat, alt, label, balance = pictures()
+    side_by_side(picture, heat, alt, shown)
+    st.caption(f"Left: {shown[0].lower()}{shown[1:]}. Right: why the network calls it {label}. {balance}.")
+
+
+def side_by_side(picture: str, heat: str, alt: str, shown: str) -> None:
+    """An input and its heatmap, without a word."""
     left, right = st.columns(2, wrap=False)
     left.image(picture, width="stretch", alt=f"{shown}, as the network sees it")
     right.image(heat, width="stretch", alt=alt)
-    st.caption(f"Left: {shown[0].lower()}{shown[1:]}. Right: why the network calls it {label}. {balance}.")
+
+
+def show_question() -> None:
+    """A scene, its heatmap, and the words of the question in their colours."""
+    (picture, heat, alt, label, balance), parts, values, spoken = question_parts()
+    side_by_side(picture, heat, alt, "A scene")
+    words_view(parts, np.array(values), key="home.question", alt=spoken, bars=False, language="en")
+    st.caption(f"A scene and a question: why the network answers {label}. {balance}.")
 
 
 def show_words() -> None:
@@ -99,7 +125,7 @@ def show_words() -> None:
 
 def card(title: str, show: Callable[[], None], page: str, invitation: str, icon: str) -> None:
     """A page's card: a real explanation, and the way there."""
-    with st.container(border=True):
+    with st.container(border=True, height="stretch"):
         st.subheader(title, anchor=False)
         try:
             show()
@@ -109,7 +135,8 @@ def card(title: str, show: Callable[[], None], page: str, invitation: str, icon:
         st.page_link(page, label=invitation, icon=icon)
 
 
-first, second, third = st.columns(3, gap="medium")
+first, second = st.columns(2, gap="medium")
+third, fourth = st.columns(2, gap="medium")
 with first:
     card(
         "Handwritten digits",
@@ -125,6 +152,14 @@ with second:
         "pages/photos.py",
         "Bring your own",
         ":material/photo_camera:",
+    )
+with fourth:
+    card(
+        "Question answering",
+        show_question,
+        "pages/question_answering.py",
+        "Ask your own",
+        ":material/forum:",
     )
 
 st.subheader("How to read a heatmap", anchor=False)
@@ -151,6 +186,7 @@ for read, names in (
     (digits.model_card, NETWORKS),
     (photos.model_card, photo_networks.BUNDLED),
     (text.model_card, text_networks.BUNDLED),
+    (lambda name: vqa.model_card(), vqa.REMAKE),
 ):
     for name in names:
         try:

@@ -91,7 +91,7 @@ class QuestionView:
     def describe(self, heat: np.ndarray, asked: str, rule: str) -> str:
         maps = self.split(heat)
         picture, words = self.picture.describe(maps[PIXELS], asked, rule), self.text.describe(maps[WORDS], asked, rule)
-        return f"{picture} {words}"
+        return f"{picture}\n{words}"
 
     def verdict(self, subject: Subject) -> Verdict:
         """Whether the network's answer is right."""
@@ -157,9 +157,9 @@ class QuestionView:
         )
 
     def small(self, heat: np.ndarray, *, key: str, alt: str, colours: str, vmax: Mapping[str, float]) -> None:
-        maps = self.split(heat)
-        self.picture.small(maps[PIXELS], key=key, alt=alt, colours=colours, vmax=vmax)
-        self.text.small(maps[WORDS], key=f"{key}.words", alt=alt, colours=colours, vmax=vmax)
+        maps, (of_picture, of_words) = self.split(heat), alt.splitlines()
+        self.picture.small(maps[PIXELS], key=key, alt=of_picture, colours=colours, vmax=vmax)
+        self.text.small(maps[WORDS], key=f"{key}.words", alt=of_words, colours=colours, vmax=vmax)
 
     def inside(self, subject: Subject, explanation: lrp.Explanation, asked: str) -> list[Frame]:
         return layer_film.frames(replace(explanation, layers=pictured(explanation)), asked)

@@ -28,13 +28,8 @@ CHANGE = {
     "material": scene_editing.make_of,
     "shape": scene_editing.reshape,
 }
-WAYS = {
-    "left": (":material/arrow_back:", "To the left", (-2, 0)),
-    "right": (":material/arrow_forward:", "To the right", (2, 0)),
-    "behind": (":material/arrow_upward:", "Farther away", (0, 2)),
-    "front": (":material/arrow_downward:", "Nearer", (0, -2)),
-}
-"""The buttons that move an object: what is on them, what they do, and by how many steps to the right and away."""
+WAYS = {"Left": (-2, 0), "Right": (2, 0), "Back": (0, 2), "Front": (0, -2)}
+"""The buttons that move an object, and by how many steps to the right and away."""
 
 
 def scene(page: str) -> Scene:
@@ -208,8 +203,8 @@ def editor(page: str) -> None:
             with column:
                 _word(page, kind, values, getattr(thing, kind))
     with st.container(horizontal=True, gap="small"):
-        for icon, does, (across, along) in WAYS.values():
-            st.button(icon, key=f"{page}.way.{does}", help=does, on_click=step, args=(page, across, along))
+        for name, (across, along) in WAYS.items():
+            st.button(name, on_click=step, args=(page, across, along))
         st.button("Delete", icon=":material/delete:", on_click=delete, args=(page,))
 
 

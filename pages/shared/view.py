@@ -65,7 +65,7 @@ class View(Protocol):
         """The heat as the maps that are drawn of it, by the name of their parts: (H, W) of pixels, (T,) of words."""
 
     def describe(self, heat: np.ndarray, asked: str, rule: str) -> str:
-        """What a map shows, in one sentence, for those who cannot see it."""
+        """What is shown, for those who cannot see it: in one sentence, a line for each part of `split`."""
 
     def boxes(self, subject: "Subject", settings: Settings) -> list[DeltaGenerator]:
         """Draw the input, and return the empty places for its maps, which keep their size while a slider moves."""

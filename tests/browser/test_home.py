@@ -5,7 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from models import text_networks
+from models import text_networks, vqa
+from pages.shared.question_subject import FIRST
 from pages.shared.text_subject import samples
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
@@ -30,12 +31,23 @@ def test_a_sentence_leads_to_the_page_on_texts(visit, server, context):
     expect(page.get_by_role("heading", name=re.compile("The network "))).to_be_visible()
 
 
+@pytest.mark.parametrize("context", [{}, {"color_scheme": "dark"}, PHONE], ids=["light", "dark", "phone"])
+@pytest.mark.skipif(not (vqa.ASSETS / "vqa.safetensors").is_file(), reason="the weights on scenes are not here")
+def test_a_question_leads_to_the_page_on_questions(visit, server, context):
+    page = visit(server, **context)
+    expect(page.get_by_role("img", name="A scene, as the network sees it")).to_be_visible()
+    expect(page.get_by_role("group", name=re.compile("^Words for ")).filter(has_text=FIRST[1])).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+    page.get_by_role("link", name="Ask your own").click()
+    expect(page.get_by_role("heading", name=re.compile("The network "))).to_be_visible()
+
+
 @pytest.mark.parametrize("topic", CARDS)
 @pytest.mark.parametrize("context", [{}, {"color_scheme": "dark"}, PHONE], ids=["light", "dark", "phone"])
 def test_a_live_card_leads_to_the_page(visit, server, context, topic):
     heat, invitation, headline = CARDS[topic]
     page = visit(server, **context)
-    card = page.get_by_role("img", name=re.compile(heat))
+    card = page.get_by_role("img", name=re.compile(heat)).first
     expect(card).to_be_visible()
     colours = card.evaluate(
         """(image) => {

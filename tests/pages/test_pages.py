@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
-from models import text_networks
+from models import text_networks, vqa
 from tests.pages import stand_ins
 
 APP = Path(__file__).parents[2] / "app.py"
@@ -37,7 +37,12 @@ def home(monkeypatch) -> AppTest:
     return AppTest.from_file(APP, default_timeout=300).run()
 
 
-@pytest.mark.skipif(not all(map(text_networks.ready, text_networks.BUNDLED)), reason="some text networks are not here")
+HERE = (vqa.ASSETS / "vqa.safetensors").is_file()
+
+
+@pytest.mark.skipif(
+    not (HERE and all(map(text_networks.ready, text_networks.BUNDLED))), reason="some networks are not here"
+)
 def test_home_complains_of_nothing(monkeypatch):
     app = home(monkeypatch)
     assert not app.exception and not app.error
@@ -46,10 +51,10 @@ def test_home_complains_of_nothing(monkeypatch):
 def test_home_shows_cards_and_the_terms(monkeypatch):
     app = home(monkeypatch)
     assert not app.exception
-    assert {"Handwritten digits", "Photos", "Text"} <= set(headings(app))
+    assert {"Handwritten digits", "Photos", "Text", "Question answering"} <= set(headings(app))
     assert "What this does not show" in headings(app)
     text = " ".join(block.value for block in (*app.markdown, *app.caption))
-    assert "patented" in text and text.count("on the input") == 3
+    assert "patented" in text and text.count("on the input") == 3 + HERE
 
 
 def test_digits_shows_a_worked_example(digits):

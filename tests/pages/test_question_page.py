@@ -162,7 +162,7 @@ def test_what_if_it_were_red(asking):
 def test_an_object_is_moved_deleted_and_added_from_the_list(asking):
     app = pick(asking(), 5)
     x = asked(app)[0].things[5].x
-    app = app.button(key="questions.way.To the left").click().run()
+    app = press(app, "Left")
     assert asked(app)[0].things[5].x < x or "would" in told(app)
     app = press(app, "Delete")
     assert len(asked(app)[0].things) == 5 and app.selectbox(key="questions.object").value is None
