@@ -169,7 +169,7 @@ RECOMMENDED = {
         conv="gamma",
         boxed=True,
         epsilon=0.001,
-        gamma=0.1,
+        gamma=0.25,
     ),
 }
 """What each page recommends. This is the one place where a recommendation and its slider positions are chosen."""
