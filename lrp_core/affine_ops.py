@@ -81,6 +81,8 @@ def _run_layer(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tra
     map_ = _WITH_WEIGHT[op_name(function)](*args[len(args) and "input" not in kwargs :], **rest)
     if isinstance(map_, Conv) and x.dim() != map_.weight.dim():
         return None
+    if isinstance(map_, Dense):
+        return map_.forward(x, map_.weight, map_.bias), {"map": map_}
     return _ran(function, args, kwargs, map_)
 
 

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .adjoint import adjoint
+from .dense_products import linear
 from .rows import Rows, weighed
 
 MANY = 8
@@ -73,15 +74,15 @@ class Dense(LinearMap):
     """z = x W' + b with x (..., J) and W (K, J)."""
 
     def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-        return F.linear(x, weight, bias)
+        return linear(x, weight, bias)
 
     def transpose(self, s: Tensor, weight: Tensor, x: Tensor) -> Tensor:
         """Vectors of zeros are left out: above the last attention, relevance is at one token of a text only."""
         vectors = s.reshape(-1, s.shape[-1])
         if len(vectors) < MANY or vectors[-1].any() or 2 * int((live := vectors.any(1)).sum()) > len(vectors):
-            return torch.matmul(s, weight)
+            return linear(s, weight.t())
         back = vectors.new_zeros(len(vectors), weight.shape[1])
-        back[live] = torch.matmul(vectors[live], weight)
+        back[live] = linear(vectors[live], weight.t())
         return back.reshape(*s.shape[:-1], -1)
 
     def spread(self, s: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,78 @@
+"""Products by oneDNN are products: any shape, either side of the weight; what does not suit it goes the public way."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import lrp_core as lrp
+from lrp_core import dense_products
+from lrp_core.dense_products import linear
+
+needs_onednn = pytest.mark.skipif(dense_products._ONEDNN is None, reason="this torch comes without oneDNN's operator")
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """The products that oneDNN ran, with its threshold so low that small weights reach it."""
+    own, seen = dense_products._ONEDNN, []
+
+    def counted(*args):
+        seen.append(args)
+        return own(*args)
+
+    monkeypatch.setattr(dense_products, "LARGE", 1)
+    monkeypatch.setattr(dense_products, "_ONEDNN", counted if own else None)
+    return seen
+
+
+SHAPES = {
+    "a batch": lambda x: x,
+    "two axes before": lambda x: x.reshape(2, 3, 2, 8),
+    "transposed": lambda x: x.reshape(3, 4, 8).transpose(0, 1),
+    "every second": lambda x: x.repeat(1, 2)[:, ::2],
+    "one vector repeated": lambda x: x[:1].expand(12, 8),
+}
+
+
+@needs_onednn
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("has_bias", [False, True])
+@pytest.mark.parametrize("lies_transposed", [False, True])
+def test_it_is_the_public_product(calls, shape, has_bias, lies_transposed):
+    generator = torch.Generator().manual_seed(0)
+    x = SHAPES[shape](torch.randn(12, 8, generator=generator))
+    weight = torch.randn(8, 5, generator=generator).t() if lies_transposed else torch.randn(5, 8, generator=generator)
+    bias = torch.randn(5, generator=generator) if has_bias else None
+    torch.testing.assert_close(linear(x, weight, bias), F.linear(x, weight, bias), rtol=1e-5, atol=1e-5)
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    "x",
+    [torch.rand(12, 8, dtype=torch.float64), torch.rand(1, 8), torch.rand(8), torch.rand(0, 8)],
+    ids=["double precision", "one vector", "no batch", "nothing"],
+)
+def test_what_does_not_suit_it_goes_the_public_way(calls, x):
+    weight = torch.rand(5, 8, dtype=x.dtype)
+    assert torch.equal(linear(x, weight), F.linear(x, weight)) and not calls
+
+
+def test_small_weights_go_the_public_way():
+    x, weight = torch.rand(12, 8), torch.rand(5, 8)
+    assert torch.equal(linear(x, weight), F.linear(x, weight))
+
+
+@needs_onednn
+def test_recording_and_walking_use_it_and_agree_with_the_public_way(calls, monkeypatch):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 16), nn.GELU(), nn.Linear(16, 3)).eval()
+    x, composite = torch.rand(6, 8), lrp.presets.epsilon(0.1)
+    tape = lrp.record(model, x)
+    assert len(calls) == 2
+    quick = tape.explain(composite, lrp.Target.logit(0))
+    assert len(calls) == 4
+    monkeypatch.setattr(dense_products, "_ONEDNN", None)
+    public = lrp.record(model, x)
+    torch.testing.assert_close(tape.output, public.output, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(quick.relevance, public.explain(composite, lrp.Target.logit(0)).relevance)
