@@ -61,10 +61,25 @@ def _with_the_rest(
 NAMES = ("query", "key", "value", "attn_mask", "dropout_p", "is_causal")
 
 
+KEPT = 2**24
+"""bytes up to which recording keeps the weights of an attention, which every walk needs"""
+
+
 def _run_attention(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tracked: Any) -> Any:
-    """Dropout that is switched on makes every run another network; it has no rule."""
+    """In two products, so that the weights are there for the walk. Dropout that is switched on makes every run another
+    network; it has no rule."""
     given = {**dict(zip(NAMES, args, strict=False)), **kwargs}
-    return None if given.get("dropout_p") else (function(*args, **kwargs), {})
+    if given.get("dropout_p"):
+        return None
+    query, key = given["query"], given["key"]
+    if query.nbytes // query.shape[-1] * key.shape[-2] > KEPT:
+        return function(*args, **kwargs), {}
+    heads = Heads.of(given)
+    probabilities = heads.probabilities()
+    output = torch.matmul(probabilities, heads.value)
+    if output.dim() == 4:  # in memory token by token, as torch's own: models go on to join the heads of each token
+        output = output.transpose(1, 2).contiguous().transpose(1, 2)
+    return output, {"probabilities": probabilities}
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +114,7 @@ class Heads:
         if self.mask is None:
             return torch.softmax(scores, -1)
         is_bool = self.mask.dtype == torch.bool
-        scores = scores.masked_fill(~self.mask, -torch.inf) if is_bool else scores + self.mask
+        scores = scores.masked_fill_(~self.mask, -torch.inf) if is_bool else scores.add_(self.mask)
         return torch.softmax(scores, -1).nan_to_num_(nan=0.0)
 
     def shared(self, back: Tensor, shape: torch.Size) -> Tensor:
@@ -147,7 +162,7 @@ def of_weights(step: Step, message: Message) -> Tensor | None:
 def attention(step: Step, message: Message, context: Context) -> Outcome:
     """A = softmax(scale * Q K' + mask), O = A V, each by its own rule: AttnLRP halves at O and again at Q K'.
 
-    The probabilities are computed once, at the first walk. Masks and constant operands absorb ("constant").
+    Masks and constant operands absorb ("constant").
     """
     given: dict[str, Any] = {**dict(zip(NAMES, step.args, strict=False)), **step.kwargs}
     heads = Heads.of(given)
@@ -159,7 +174,7 @@ def attention(step: Step, message: Message, context: Context) -> Outcome:
     else:
         s = s * 0.5
         of_weights = torch.matmul(s, heads.value.mT)
-        at_weights = row_sums(of_weights, context.rows, probabilities)
+        at_weights = (message.total - dropped) * 0.5  # the sum of A * (s V') is that of s * (A V), half of all
         of_scores = torch.ops.aten._softmax_backward_data(of_weights, probabilities, -1, probabilities.dtype)
         backs = {
             "query": torch.matmul(of_scores, heads.key).mul_(heads.scale / 2),

@@ -13,14 +13,19 @@ from .message import Message
 from .ratios import over_output
 from .registry import propagates
 from .rows import row_sums
-from .steps import Context, Outcome, Step, Value
+from .steps import Context, Outcome, Step, Value, found
 
 GATES = {"sigmoid": 3, "hardsigmoid": 3, "softmax": 3, "silu": 2, "gelu": 2, "relu": 2, "tanh": 1}
 """operations that make a gate, a factor that lets a signal through; of two, the higher one is the gate"""
 
 
-ZERO_AT_ZERO = ("gelu", "silu", "tanh", "mish", "elu", "celu", "selu", "leaky_relu", "hardswish", "softsign")
-"""activations that send 0 to 0, other than ReLU"""
+SIGN_KEEPING = {"gelu", "silu", "tanh", "mish", "elu", "celu", "selu", "leaky_relu", "hardswish", "softsign"}
+"""activations whose result has the sign of their input or is 0, and is 0 at 0; ReLU has ways of its own"""
+
+
+def keeps_sign(op: str, args: Any, kwargs: Any) -> bool:
+    """Whether an activation, called like this, is one of these: a negative slope turns signs round."""
+    return op in SIGN_KEEPING and all(number >= 0 for number in found((args, kwargs), (int, float)))
 
 
 @propagates(
@@ -30,18 +35,11 @@ ZERO_AT_ZERO = ("gelu", "silu", "tanh", "mish", "elu", "celu", "selu", "leaky_re
     kind="activation",
 )
 def activation(step: Step, message: Message, context: Context) -> Outcome:
-    """Relevance passes an activation unchanged.
+    """Relevance passes an activation unchanged; where it is a multiple of the activation's result, it stays so.
 
-    Where f(0) = 0, R = c f(x) is handed on as R = (c f(x) / x) x, which spares the layer below a division. A ReLU's
-    relevance stays as it is: the layers below know what to make of it.
+    The layers below know what to make of that (see ``ratios.py``).
     """
-    x, rest = step.inputs[0].tensor, [None] * (len(step.inputs) - 1)
-    output = step.outputs[0].tensor
-    if step.op not in ZERO_AT_ZERO or x is None or output is None or message.value is not output:
-        return Outcome((message, *rest))
-    slope = step.kept("slope", lambda: torch.div(output, x).nan_to_num_(nan=0.0))  # 0 / 0
-    passed = Message(message.coefficient * slope, x, step.inputs[0].rows, message.total)  # the same, summed already
-    return Outcome((passed, *rest))
+    return Outcome((message, *[None] * (len(step.inputs) - 1)))
 
 
 @propagates(torch.neg, "negative", "positive", kind="product")

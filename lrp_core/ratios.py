@@ -10,7 +10,7 @@ from torch import Tensor
 from .message import Message
 from .rows import Rows, row_sums
 from .rules import Rule
-from .steps import Step
+from .steps import Step, Value
 
 
 def tiny(dtype: torch.dtype) -> float:
@@ -87,15 +87,25 @@ def over_output(step: Step, message: Message, rule: Rule, rows: Rows) -> Ratio:
     if is_rectified(step, message):
         s = ratio_of_value(message, visible_output(step, message) + epsilon)
         return Ratio(s, taken(epsilon, s, rows))
-    return over_stabilised(message, step.output(), epsilon, rows)
+    return over_stabilised(message, step.output(), epsilon, rows, step.outputs[0].activated)
 
 
-def over_stabilised(message: Message, z: Tensor, epsilon: Tensor | float, rows: Rows) -> Ratio:
-    """R / (z + epsilon sgn z) for any z; nothing but a zero denominator drops relevance."""
-    if message.value is z and (isinstance(epsilon, Tensor) or epsilon):  # R = c z: nothing is divided by zero
-        size = z.abs()
-        s = torch.div(size, size + epsilon, out=size).mul_(message.coefficient)
-        return Ratio(s, taken(epsilon, s, rows, z.sgn()))
+def over_stabilised(
+    message: Message, z: Tensor, epsilon: Tensor | float, rows: Rows, activated: Value | None = None
+) -> Ratio:
+    """R / (z + epsilon sgn z) for any z; nothing but a zero denominator drops relevance.
+
+    Where R = c v with v = z or with ``activated``, the v that an activation made of z without changing signs, nothing
+    is divided by zero, and no sign need be looked up: s = c |v| / (|z| + epsilon), and s sgn z = c v / (|z| + epsilon).
+    """
+    v = message.value
+    is_alike = v is z or (activated is not None and v is activated.tensor)
+    if v is not None and is_alike and (isinstance(epsilon, Tensor) or epsilon):
+        size = v.abs()
+        s = size + epsilon if v is z else z.abs().add_(epsilon)
+        torch.div(message.coefficient, s, out=s)
+        took = taken(epsilon, s, rows, v)
+        return Ratio(s.mul_(size), took)
     sign = torch.where(z >= 0, 1.0, -1.0).to(z.dtype)
     s, dropped = over(message, z + epsilon * sign, rows)
     return Ratio(s, taken(epsilon, s * sign, rows), dropped)
@@ -123,8 +133,8 @@ def ratio_of_value(message: Message, denominator: Tensor) -> Tensor:
     return torch.div(message.value, denominator, out=denominator).mul_(message.coefficient)
 
 
-def taken(epsilon: Tensor | float, s: Tensor, rows: Rows, sign: Tensor | None = None) -> Tensor | float:
-    """What a stabiliser takes: sum of epsilon * s (times the sign of z) per row, (B,) in float64."""
+def taken(epsilon: Tensor | float, s: Tensor, rows: Rows, times: Tensor | None = None) -> Tensor | float:
+    """What a stabiliser takes: sum of epsilon * s (times a tensor of its shape) per row, (B,) in float64."""
     if isinstance(epsilon, Tensor):
-        return row_sums(s * epsilon, rows, sign)
-    return row_sums(s, rows, sign) * epsilon if epsilon else 0.0
+        return row_sums(s * epsilon, rows, times)
+    return row_sums(s, rows, times) * epsilon if epsilon else 0.0

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from .call import check_input, chosen, modules_of, named_arguments
-from .elementwise import is_mask
+from .elementwise import is_mask, keeps_sign
 from .finish import finish
 from .modes import plain_arithmetic
 from .registry import lookup, op_name
@@ -165,6 +165,8 @@ class Recorder(TorchFunctionMode):
             value.consumers.append(step)
         if op == "relu" and inputs[0].rectified is None:
             inputs[0].rectified = values[0]
+        elif kind == "activation" and keeps_sign(op, args, kwargs):
+            inputs[0].activated = values[0]
         for tensor, value in zip(outputs, values, strict=True):
             value.producer = step
             self._track(tensor, value)

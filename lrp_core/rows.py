@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-SMALL = 2**16
-"""numbers up to which one float32 dot product keeps its digits"""
+SMALL = 2**18
+"""numbers up to which one float32 sum keeps its digits"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +38,25 @@ def row_sums(tensor: Tensor, rows: Rows, weights: Tensor | None = None) -> Tenso
 
     Long rows are summed in pieces, so that float32 keeps its digits.
     """
-    if rows.count == 1 and tensor.numel() <= SMALL:
-        flat = tensor.reshape(-1)
-        return (flat.sum() if weights is None else torch.dot(flat, weights.reshape(-1))).double()[None]
     tensor, weights = in_memory_order(tensor, weights)
+    if rows.count == 1:
+        flat, others = tensor.reshape(-1), None if weights is None else weights.reshape(-1)
+        if len(flat) <= SMALL:
+            return _sum(flat, others).double()[None]
+        pieces = torch.split(flat, SMALL)
+        sums = map(_sum, pieces, [None] * len(pieces) if others is None else torch.split(others, SMALL))
+        return torch.stack([*sums]).sum(dtype=torch.float64)[None]
     long = tensor.dim() > 3 and rows.outer == 1
-    pieces = (rows.outer, rows.count, -1, tensor.shape[-1] * tensor.shape[-2] if long else _rest(tensor.shape, rows))
+    shape = (rows.outer, rows.count, -1, tensor.shape[-1] * tensor.shape[-2] if long else _rest(tensor.shape, rows))
     if weights is None:
-        sums = tensor.reshape(pieces).sum(3)
+        per_piece = tensor.reshape(shape).sum(3)
     else:
-        sums = torch.einsum("obpn,obpn->obp", tensor.reshape(pieces), weights.reshape(pieces))
-    return sums.sum((0, 2), dtype=torch.float64)
+        per_piece = torch.einsum("obpn,obpn->obp", tensor.reshape(shape), weights.reshape(shape))
+    return per_piece.sum((0, 2), dtype=torch.float64)
+
+
+def _sum(flat: Tensor, weights: Tensor | None) -> Tensor:
+    return flat.sum() if weights is None else torch.dot(flat, weights)
 
 
 def weighed(s: Tensor, vector: Tensor, rows: Rows) -> Tensor:

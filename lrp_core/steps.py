@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Value:
     """One tensor as it was at one moment: an operation in place makes a new value."""
 
-    __slots__ = ("__weakref__", "_producer", "consumers", "part", "rectified", "rows", "shape", "tensor")
+    __slots__ = ("__weakref__", "_producer", "activated", "consumers", "part", "rectified", "rows", "shape", "tensor")
 
     def __init__(self, tensor: Tensor, part: str | None = None) -> None:
         self.tensor: Tensor | None = tensor
@@ -37,6 +37,8 @@ class Value:
         """known while recording"""
         self.rectified: Value | None = None
         """the ReLU of this value, once the model has computed it"""
+        self.activated: Value | None = None
+        """what another activation made of it, one that keeps signs"""
         self._producer: weakref.ref[Step] | None = None
 
     @property
@@ -198,7 +200,7 @@ SEQUENCES = (list, tuple)
 NESTED = (list, tuple, dict)
 
 
-def found(tree: Any, kind: type) -> list[Any]:
+def found(tree: Any, kind: type | tuple[type, ...]) -> list[Any]:
     """Everything of this type in nested lists, tuples and dicts, in order."""
     if isinstance(tree, kind):
         return [tree]

@@ -64,8 +64,7 @@ class Tape:
         tensors += [item for item in kept if isinstance(item, Tensor)]
         tensors += [item.divisor for item in kept if isinstance(item, Denominator)]
         if self._last is not None:
-            for passage in self._last.passages.values():
-                tensors += [m.coefficient for m in passage.outcome.messages if m is not None]
+            tensors += [message.coefficient for message in self._last.held]
         storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}
         return sum(storages.values())
 
@@ -108,8 +107,8 @@ class Tape:
         plan = self.plan(composite)
         self._refuse_unsupported()
         with plain_arithmetic():
-            start, again = self._begin(composite, target)
-            trace = walk(plan, self._output, start, target, composite, self._weights, self._zero, again)
+            start, again, keep_all = self._begin(composite, target, layers)
+            trace = walk(plan, self._output, start, target, composite, self._weights, self._zero, again, keep_all)
             self._keep(trace)
             parts = {name: self._relevance_of(value, trace) for name, value in self._parts.items()}
             arrived = (trace.arrived[value].total for value in self._parts.values() if value in trace.arrived)
@@ -155,7 +154,7 @@ class Tape:
 
     def _layers(self, trace: Trace) -> Mapping[str, Tensor]:
         passages = ((step, trace.passages[step]) for step in self.steps if step.is_layer and step in trace.passages)
-        messages = {step.name: passage.outcome.messages[0] for step, passage in passages}
+        messages = {step.name: passage.messages[0] for step, passage in passages if passage.messages}
         return {name: _own(message) for name, message in messages.items() if message is not None}
 
     def _attention(self, trace: Trace) -> Mapping[str, Tensor]:
@@ -163,7 +162,7 @@ class Tape:
         counts: dict[str, int] = {}
         shares = trace.attention == "attnlrp" and not trace.gradient
         for step in self.steps if shares else ():
-            for message in trace.passages[step].arrived if step in trace.passages else ():
+            for message in (trace.passages[step].arrived if step in trace.passages else None) or ():
                 relevance = None if message is None else of_weights(step, message)
                 if relevance is not None:
                     name = attending(step)
@@ -171,20 +170,27 @@ class Tape:
                     found[name if count == 1 else f"{name}#{count}"] = relevance
         return found
 
-    def _begin(self, composite: Composite, target: Target) -> tuple[Message, dict[Step, Passage]]:
-        """Relevance of the output, and the passages of the last walk if this one starts like it.
+    def _begin(self, composite: Composite, target: Target, layers: bool) -> tuple[Message, dict[Step, Passage], bool]:
+        """Relevance of the output, the passages of the last walk if this one starts like it, and whether to keep all.
 
-        The tape lets go of that walk, so that what this one replaces is freed on the way and not only at the end.
+        Once somebody has looked at the layers, walks keep what there is to see of them: it will be asked for again.
+        The tape lets go of the last walk, so that what this one replaces is freed on the way and not only at the end.
         """
         last, self._last = self._last, None
-        if last is not None and last.fits(composite, target):
-            return last.start, dict(last.passages)
-        return Message(target.weights(self.output), self.output, Rows(len(self.output))), {}
+        if last is None:
+            again: dict[Step, Passage] = {}
+        else:
+            usable = last.fits(composite, target) and (last.shows_layers or not layers)
+            again = dict(last.passages) if usable else {}
+        keep_all = (layers and not again) or (last is not None and last.keeps_all)
+        start = last.start if last is not None and again else Message(
+            target.weights(self.output), self.output, Rows(len(self.output))
+        )  # fmt: skip
+        return start, again, keep_all
 
     def _keep(self, trace: Trace) -> None:
         """Keep the walk for the next one, if its coefficients fit; a single assignment, so threads see old or new."""
-        messages = (m for passage in trace.passages.values() for m in passage.outcome.messages if m is not None)
-        size = sum(message.coefficient.nbytes for message in messages)
+        size = sum(message.coefficient.nbytes for message in trace.held)
         self._last = trace if self._budget.fits(size) else None
 
 

@@ -20,18 +20,25 @@ from .weights import WeightCache
 
 
 class Passage(NamedTuple):
-    """What happened at one step: which rule, what it passed on, and its row in the ledger."""
+    """What happened at one step: which rule, its row in the ledger, and what of the relevance is kept."""
 
     rule: Rule | None
-    outcome: Outcome
     row: Row
-    arrived: tuple[Message | None, ...] = ()
-    """relevance at the outputs of a step of attention, from which that of its weights follows"""
+    pending: Mapping[Value, Message] | None
+    """all that is on its way once the step is done; kept where that is one message, so that a walk can restart there"""
+    messages: tuple[Message | None, ...] | None
+    """what the step passed on; kept with the above, and by a walk that keeps all"""
+    arrived: tuple[Message | None, ...] | None
+    """relevance at the outputs of a step of attention, from which that of its weights follows; as ``messages``"""
 
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """A finished walk. The next one keeps everything above the highest step whose rule changed."""
+    """A finished walk. The next one can restart where this one kept enough, above the highest step whose rule changed.
+
+    Most of the relevance is let go as soon as it has been passed on: in a residual block, many times as much as ever
+    waits between two blocks.
+    """
 
     start: Message
     target: Target
@@ -41,6 +48,8 @@ class Trace:
     passages: Mapping[Step, Passage]
     arrived: Mapping[Value, Message]
     """relevance of the inputs and embeddings that it reached"""
+    keeps_all: bool
+    """whether nothing was let go"""
 
     def fits(self, composite: Composite, target: Target) -> bool:
         """Whether a walk with this composite and target starts like this one."""
@@ -50,6 +59,20 @@ class Trace:
             composite.bias,
             composite.is_gradient,
         )
+
+    @property
+    def shows_layers(self) -> bool:
+        """Whether the relevance inside the network is known: of all layers and all attention."""
+        asked = ((step, passage) for step, passage in self.passages.items() if step.is_layer or _attends(step))
+        return all((passage.arrived if _attends(step) else passage.messages) is not None for step, passage in asked)
+
+    @property
+    def held(self) -> list[Message]:
+        """The messages that are kept, each once."""
+        tuples = [t for passage in self.passages.values() for t in (passage.messages, passage.arrived) if t]
+        kept = [m for messages in tuples for m in messages if m is not None]
+        kept += [m for passage in self.passages.values() if passage.pending for m in passage.pending.values()]
+        return list({id(message.coefficient): message for message in kept}.values())
 
 
 def walk(
@@ -61,30 +84,56 @@ def walk(
     weights: WeightCache,
     zero: Tensor,
     again: dict[Step, Passage],
+    keep_all: bool = False,
 ) -> Trace:
     """Share ``start``, the relevance of ``output``, over the inputs; ``plan`` lists steps in the order they ran.
 
     Passages in ``again`` are used as they are, down to the first step whose rule is another; the rest is let go.
     """
-    passages: dict[Step, Passage] = {}
-    pending: dict[Value, Message] = {output: start}
+    passages = _restart(plan, again)
+    again.clear()
+    last = next(reversed(passages.values())) if passages else None
+    pending = {output: start} if last is None or last.pending is None else dict(last.pending)
     for step, rule in reversed(plan):
+        if step in passages:
+            continue
         messages = tuple(pending.pop(value, None) for value in step.outputs)
         if all(message is None for message in messages):
             continue
-        if step in again and again[step].rule == rule:
-            passage = again.pop(step)
-        else:
-            again.clear()
-            passage = _pass(step, messages, Context(rule, composite, weights, step.outputs[0].rows), zero)
-        passages[step] = passage
-        for value, message in zip(step.inputs, passage.outcome.messages, strict=True):
+        outcome, row = _pass(step, messages, Context(rule, composite, weights, step.outputs[0].rows), zero)
+        for value, message in zip(step.inputs, outcome.messages, strict=True):
             if message is not None:
                 pending[value] = pending[value].plus(message) if value in pending else message
-    return Trace(start, target, composite.attention, composite.bias, composite.is_gradient, passages, pending)
+        at_one = sum(value.part is None for value in pending) <= 1
+        passages[step] = Passage(
+            rule,
+            row,
+            dict(pending) if at_one or keep_all else None,
+            outcome.messages if at_one or keep_all else None,
+            messages if keep_all and _attends(step) else None,
+        )
+    same = (composite.attention, composite.bias, composite.is_gradient)
+    return Trace(start, target, *same, passages, pending, keep_all)
 
 
-def _pass(step: Step, messages: tuple[Message | None, ...], context: Context, zero: Tensor) -> Passage:
+def _restart(plan: tuple[tuple[Step, Rule | None], ...], again: Mapping[Step, Passage]) -> dict[Step, Passage]:
+    """The passages of an earlier walk down to the last place, above all changes, where it kept what was on its way."""
+    same: list[tuple[Step, Passage]] = []
+    count = 0
+    for step, rule in reversed(plan):
+        if step in again:
+            if again[step].rule != rule:
+                break
+            same.append((step, again[step]))
+            count = len(same) if again[step].pending is not None else count
+    return dict(same[:count])
+
+
+def _attends(step: Step) -> bool:
+    return step.kind == "attention"
+
+
+def _pass(step: Step, messages: tuple[Message | None, ...], context: Context, zero: Tensor) -> tuple[Outcome, Row]:
     r_out = _sum([message.total for message in messages if message is not None])
     arrived: Any = messages[0] if len(messages) == 1 else messages
     if context.composite.is_gradient:
@@ -99,8 +148,7 @@ def _pass(step: Step, messages: tuple[Message | None, ...], context: Context, ze
     absorbed = {name: a if isinstance(a := getattr(outcome, name), Tensor) else zero for name in ABSORBERS}
     if outcome.dropped is None:
         absorbed["dropped"] = r_out - r_in - sum(absorbed.values())
-    row = Row(step, r_out, r_in, **absorbed)
-    return Passage(context.rule, outcome._replace(messages=placed), row, messages if step.kind == "attention" else ())
+    return outcome._replace(messages=placed), Row(step, r_out, r_in, **absorbed)
 
 
 def _outcome_of(result: Any, step: Step, context: Context) -> Outcome:

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import lrp_core as lrp
+from lrp_core import attention as attention_module
 from tests.lrp_core.networks import Net, assert_ledger_closes, gradient_times_input, vectors
 
 D = torch.float64
@@ -233,3 +234,25 @@ def test_forms_without_a_rule_are_refused(function, name):
     assert [step.op for step in tape.unsupported()] == [name]
     with pytest.raises(lrp.UnsupportedOp, match=rf"{name}.*\.$"):
         tape.explain(ATTN, lrp.Target.top())
+
+
+@pytest.mark.parametrize("attention", ["attnlrp", "cp"])
+def test_weights_too_large_to_be_kept_are_computed_by_the_walk(monkeypatch, attention):
+    """Recording then leaves attention to torch; nothing else differs."""
+
+    class OnePiece(nn.Module):
+        def forward(self, x):
+            q, k, v = x.reshape(1, 2, 6, 12).chunk(3, -1)
+            return F.scaled_dot_product_attention(q, k, v).mean(2).flatten(1)
+
+    x = torch.randn(1, 144, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    composite = lrp.Composite(lrp.Epsilon(1e-3), attention=attention)
+    kept = lrp.record(OnePiece().eval(), x)
+    monkeypatch.setattr(attention_module, "KEPT", 2 * 6 * 6 * 8 - 1)
+    left = lrp.record(OnePiece().eval(), x)
+    memos = [next(s.memo for s in tape.steps if s.kind == "attention") for tape in (kept, left)]
+    assert ["probabilities" in memo for memo in memos] == [True, False]
+    torch.testing.assert_close(kept.output, left.output)
+    one, other = (tape.explain(composite, lrp.Target.logit(1)) for tape in (kept, left))
+    torch.testing.assert_close(one.relevance, other.relevance)
+    torch.testing.assert_close(one.ledger.total.softmax, other.ledger.total.softmax)

@@ -14,11 +14,12 @@ from tests.lrp_core.networks import RandomNetwork, random_input
 aten = torch.ops.aten
 FORWARD = {aten.conv1d, aten.conv2d, aten.conv3d, aten.mkldnn_convolution}
 BACKWARD = {aten.conv_transpose1d, aten.conv_transpose2d, aten.conv_transpose3d, aten.convolution_backward}
-PRODUCTS = {aten.linear, aten.addmm, aten.mm}
+PRODUCTS = {aten.linear, aten.addmm, aten.mm, torch.ops.mkldnn._linear_pointwise}
+BATCHED = {aten.bmm, aten.baddbmm}
 
 
 class Passes(TorchDispatchMode):
-    """Counts convolutions by direction, and products of two matrices (the ledger's sums are none)."""
+    """Counts convolutions by direction, products of two matrices (the ledger's sums are none), those of attention."""
 
     def __init__(self):
         super().__init__()
@@ -35,6 +36,8 @@ class Passes(TorchDispatchMode):
             self.count["backward"] += 1
         elif operation in PRODUCTS:
             self.count["product"] += 1
+        elif operation in BATCHED:
+            self.count["attention"] += 1
         return func(*args, **(kwargs or {}))
 
 
@@ -140,6 +143,79 @@ def test_a_sweep_runs_no_forward_convolution_twice():
         swept = passes(lambda tape=tape, gammas=gammas: tape.sweep(lrp.presets.gamma(), lrp.Target.top(), gamma=gammas))
         counts.append(swept["forward"])
     assert counts[0] == counts[1] > 0
+
+
+@pytest.fixture
+def xlm_r():
+    """XLM-R's shape with three blocks: six dense layers each, two in the head, and attention in one piece."""
+    pytest.importorskip("transformers")
+    from tests.lrp_core.text_models import CONFIGURATIONS, build
+
+    CONFIGURATIONS["three blocks"] = ("XLMRoberta", {**CONFIGURATIONS["xlm-r"][1], "num_hidden_layers": 3})
+    yield build("three blocks", "sdpa", dtype=torch.float32)
+    del CONFIGURATIONS["three blocks"]
+
+
+def test_a_text_runs_one_product_per_dense_layer_each_way(xlm_r):
+    """Attention: two products forward, which leave its weights for the walk; four back in AttnLRP, one in CP-LRP."""
+    ids, tape = torch.arange(3, 15)[None], None
+
+    def record():
+        nonlocal tape
+        tape = lrp.record(xlm_r, ids)
+
+    layers = 3 * 6 + 2
+    assert passes(record) == {"product": layers, "attention": 3 * 2}
+    attn, cp = lrp.presets.attn_lrp(1e-6), lrp.presets.cp_lrp(1e-6)
+    walked = {"product": layers, "attention": 3 * 4}
+    assert passes(lambda: tape.explain(attn, lrp.Target.logit(0))) == walked, "the first walk computes nothing again"
+    assert passes(lambda: tape.explain(attn, lrp.Target.logit(1))) == walked, "target moved"
+    in_cp = passes(lambda: tape.explain(cp, lrp.Target.logit(1)))
+    assert in_cp == {"product": layers - 3 * 2, "attention": 3}, "no relevance goes to queries and keys"
+
+
+def test_a_walk_writes_six_tensors_of_the_widest_layer(xlm_r):
+    """One back through the layer above, then |v|, |z| + epsilon (twice over), the quotient and the product."""
+    tape = lrp.record(xlm_r, torch.arange(3, 15)[None])
+    written = Counter()
+
+    class Wide(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            result = func(*args, **(kwargs or {}))
+            is_view = func in (aten.view.default, aten._unsafe_view.default, aten.t.default, aten.transpose.int)
+            if isinstance(result, torch.Tensor) and result.shape[-2:] == (12, 24) and not is_view:
+                written[func.overloadpacket] += 1
+            return result
+
+    with Wide():
+        tape.explain(lrp.presets.attn_lrp(1e-6), lrp.Target.logit(0))
+    elementwise = {op: count for op, count in written.items() if op not in PRODUCTS}
+    assert elementwise and sum(elementwise.values()) <= 3 * 5 + 2, "two: zeros, and one token put among them"
+
+
+def test_a_changed_block_restarts_above_it(xlm_r):
+    """Between two blocks one message is on its way; nothing inside them is kept, unless somebody looked at it."""
+    tape, composite = lrp.record(xlm_r, torch.arange(3, 15)[None]), lrp.presets.attn_lrp(1e-6)
+    recorded, one_message = tape.nbytes, 12 * 16 * 4
+    tape.explain(composite, lrp.Target.logit(0))
+    assert tape.nbytes - recorded <= 3 * 8 * one_message, "of some twenty in a block, few are alone on their way"
+    lowest = lrp.Composite(composite.default, by_name={"*layer.0.attention.self.value": lrp.Epsilon(0.1)})
+    changed = passes(lambda: tape.explain(lowest, lrp.Target.logit(0)))
+    assert 1 <= changed["product"] <= 4, "queries, keys, values and the layer that joins them"
+    fresh = lrp.record(xlm_r, torch.arange(3, 15)[None]).explain(lowest, lrp.Target.logit(0))
+    torch.testing.assert_close(tape.explain(lowest, lrp.Target.logit(0)).relevance, fresh.relevance)
+    small = tape.nbytes
+
+    def look():
+        tape.explain(lowest, lrp.Target.logit(0), layers=True)
+
+    assert passes(look)["product"] == 3 * 6 + 2, "a walk that keeps all"
+    assert passes(look)["product"] == 0
+    tape.explain(composite, lrp.Target.logit(0))
+    assert passes(lambda: tape.explain(composite, lrp.Target.logit(0), layers=True))["product"] == 0, (
+        "kept from then on"
+    )
+    assert tape.nbytes > small
 
 
 def test_the_counter_sees_every_direction():

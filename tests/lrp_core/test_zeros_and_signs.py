@@ -73,6 +73,27 @@ def test_extreme_scales_stay_finite(scale):
         assert explanation.relevance.isfinite().all()
 
 
+ACTIVATIONS = [F.gelu, F.silu, torch.tanh, F.mish, F.elu, F.selu, F.leaky_relu, F.hardswish, F.softsign]
+TURNING = [lambda x: F.leaky_relu(x, -0.3), lambda x: F.elu(x, alpha=-0.5), lambda x: F.celu(x, -0.5), F.softplus]
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 1e-3, 2.0])
+@pytest.mark.parametrize("activation", [*ACTIVATIONS, *TURNING])
+def test_epsilon_below_an_activation_by_the_formula(activation, epsilon):
+    """R_in = x W'(R / (z + eps sgn z)), for activations that keep signs and for those that turn them; a z of 0, too."""
+    model = Net(lambda m, x: m.head(activation(m.dense(x))), dense=nn.Linear(6, 9), head=nn.Linear(9, 3, bias=False))
+    model.dense.bias[0], model.dense.weight[0] = 0.0, 0.0
+    x = vectors()
+    composite = lrp.Composite(lrp.LRP0(), by_name={"dense": lrp.Epsilon(epsilon)})
+    explanation = lrp.record(model, x).explain(composite, lrp.Target.logit(0))
+    z = model.dense(x)
+    relevance = model.head.weight[0] * activation(z)
+    divisor = torch.where(z >= 0, z + epsilon, z - epsilon)
+    s = torch.where(divisor == 0, 0.0, relevance / divisor)
+    torch.testing.assert_close(explanation.relevance, x * (s @ model.dense.weight), rtol=1e-9, atol=1e-12)
+    assert_ledger_closes(explanation)
+
+
 def test_max_pool_ties_go_to_the_first():
     model = Net(lambda m, x: m.head(F.max_pool2d(x, 2).flatten(1)), head=nn.Linear(1, 2))
     explanation = lrp.record(model, torch.ones(1, 1, 2, 2, dtype=torch.float64)).explain(LRP0, TOP)
