@@ -26,6 +26,7 @@ PICTURES = {
     "photos": ("/photos?sample=dog_cat&class=5&rather-than=10", "light", None),
     "watermark": ("/photos?sample=chelsea&network=photos_twin&mark=1", "dark", None),
     "text": ("/text", "light", None),
+    "questions": ("/question_answering", "light", None),
     "layers": ("/digits?sample=sample-5", "light", "Layer by layer"),
     "sweep": ("/digits?sample=5-or-6-closing", "light", "Sweep"),
 }

@@ -25,7 +25,13 @@ with st.skeleton(height=420):
     from pages.shared.digit_subject import NETWORKS, board_samples, digit_subject
     from pages.shared.explaining import Subject
     from pages.shared.heatmap_view import strongest
-    from pages.shared.model_card import faithfulness, show_faithfulness, show_model_card, show_word_faithfulness
+    from pages.shared.model_card import (
+        faithfulness,
+        show_faithfulness,
+        show_model_card,
+        show_object_faithfulness,
+        show_word_faithfulness,
+    )
     from pages.shared.picture_view import framed
     from pages.shared.rules_text import RULES
     from pages.shared.settings import Settings
@@ -197,6 +203,8 @@ if measured := faithfulness(photos.ASSETS):
     show_faithfulness(measured)
 if measured := faithfulness(text.ASSETS):
     show_word_faithfulness(measured, text_networks.BUNDLED)
+if measured := faithfulness(vqa.ASSETS):
+    show_object_faithfulness(measured)
 
 st.subheader("Licence and patent", anchor=False)
 st.markdown(LICENCE)
