@@ -50,8 +50,22 @@ def choose(page: str, index: int | None) -> None:
     history.refuse(page, "")
 
 
+def _key(page: str, name: str) -> str:
+    """The key of a widget of the list: another one after each act of a hand on the board or a button.
+
+    A browser sends what all widgets show along with whatever is done next. Where hands are faster than the page, a list
+    would send what it showed before the last act, which would count as a choice.
+    """
+    return f"{page}.{name}.{st.session_state.get(f'{page}.acts', 0)}"
+
+
+def _act(page: str) -> None:
+    st.session_state[f"{page}.acts"] = st.session_state.get(f"{page}.acts", 0) + 1
+
+
 def new(page: str) -> None:
     """Another scene. The question stays if it can be asked of it; else one comes that can."""
+    _act(page)
     made = scenes.random_scene(SystemRandom().randint(0, MAX_SEED))
     _, question = history.present(page)
     try:
@@ -78,6 +92,7 @@ def edit(page: str, make: Callable[[Scene], Scene]) -> None:
 
 def delete(page: str) -> None:
     """Take the chosen object away."""
+    _act(page)
     index, count = chosen(page), len(scene(page).things)
     if index is not None:
         edit(page, lambda now: scene_editing.delete(now, index))
@@ -87,6 +102,7 @@ def delete(page: str) -> None:
 
 def add(page: str) -> None:
     """Put one object more on the floor, and choose it."""
+    _act(page)
     count = len(scene(page).things)
     edit(page, one_more)
     if len(scene(page).things) > count:
@@ -121,6 +137,7 @@ def one_more(now: Scene) -> Scene:
 
 def take(page: str, act: Act) -> None:
     """Do what a hand did on the board."""
+    _act(page)
     now, index = scene(page), chosen(page)
     if act.kind == "point":
         pixel = act.x * SIDE, act.y * SIDE
@@ -183,7 +200,7 @@ def outlined(now: Scene, index: int | None) -> Image.Image:
 def editor(page: str) -> None:
     """Draw the objects as a list, and what can be done with the chosen one: all of it without a mouse."""
     now, index = scene(page), chosen(page)
-    key = f"{page}.object"
+    key = _key(page, "object")
     st.session_state[key] = index
     st.selectbox(
         "Object",
@@ -192,7 +209,7 @@ def editor(page: str) -> None:
         format_func=lambda number: str(now.things[number]) if number < len(now.things) else "",
         placeholder="Choose one, here or in the picture",
         on_change=_take_object,
-        args=(page, len(now.things)),
+        args=(page, key, len(now.things)),
     )
     if index is None:
         return
@@ -201,24 +218,24 @@ def editor(page: str) -> None:
     for pair in (kinds[:2], kinds[2:]):
         for column, (kind, values) in zip(st.columns(2), pair, strict=True):
             with column:
-                _word(page, kind, values, getattr(thing, kind))
+                _word(page, kind, index, values, getattr(thing, kind))
     with st.container(horizontal=True, gap="small"):
         for name, (across, along) in WAYS.items():
             st.button(name, on_click=step, args=(page, across, along))
         st.button("Delete", icon=":material/delete:", on_click=delete, args=(page,))
 
 
-def _word(page: str, kind: str, values: Sequence[str], present: str) -> None:
+def _word(page: str, kind: str, index: int, values: Sequence[str], present: str) -> None:
     """Draw the choice of one word for the chosen object."""
-    key = f"{page}.{kind}"
+    key = _key(page, f"{kind}.{index}")
     st.session_state[key] = present
-    st.selectbox(kind.capitalize(), values, key=key, on_change=_take_word, args=(page, kind, values))
+    st.selectbox(kind.capitalize(), values, key=key, on_change=_take_word, args=(page, key, kind, index, values))
 
 
-def _take_word(page: str, kind: str, values: Sequence[str]) -> None:
-    """Change the chosen object, if what the browser sent is one of the words."""
-    value, index = st.session_state[f"{page}.{kind}"], chosen(page)
-    if index is not None and value in values:
+def _take_word(page: str, key: str, kind: str, index: int, values: Sequence[str]) -> None:
+    """Change the object, if what the browser sent is one of the words."""
+    value = st.session_state[key]
+    if index == chosen(page) and value in values:
         edit(page, partial(_changed, kind=kind, index=index, value=value))
 
 
@@ -226,7 +243,7 @@ def _changed(now: Scene, kind: str, index: int, value: str) -> Scene:
     return CHANGE[kind](now, index, value)
 
 
-def _take_object(page: str, count: int) -> None:
-    index = st.session_state[f"{page}.object"]
+def _take_object(page: str, key: str, count: int) -> None:
+    index = st.session_state[key]
     if index is None or index in range(count):
         choose(page, index)

@@ -56,8 +56,12 @@ def press(app: AppTest, label: str) -> AppTest:
 
 def pick(app: AppTest, index: int) -> AppTest:
     """Choose an object in the list."""
-    shown = app.selectbox(key="questions.object")
-    return shown.select(index).run()
+    return listed(app, "Object").select(index).run()
+
+
+def listed(app: AppTest, label: str):
+    """A select box of the list of objects."""
+    return next(box for box in app.selectbox if box.label == label)
 
 
 def told(app: AppTest) -> str:
@@ -148,12 +152,12 @@ def test_one_word_changed_stays_beside_what_was_asked(asking):
 def test_what_if_it_were_red(asking):
     app = pick(asking(), 5)
     assert str(asked(app)[0].things[5]) == "small yellow matte cylinder"
-    app = app.selectbox(key="questions.colour").select("red").run()
+    app = listed(app, "Colour").select("red").run()
     assert not app.exception and str(asked(app)[0].things[5]) == "small red matte cylinder"
     assert subject(app).before.view.scene.things[5].colour == "yellow"
     assert "The right answer is red" in told(app) or "That is right" in told(app)
     for kind, value in (("shape", "ball"), ("material", "shiny"), ("size", "large")):
-        app = app.selectbox(key=f"questions.{kind}").select(value).run()
+        app = listed(app, kind.capitalize()).select(value).run()
         moved = str(asked(app)[0].things[5])
         assert not app.exception and (value in moved or "would" in told(app))
     assert subject(app).before.view.scene.things[5].colour == "yellow"
@@ -165,12 +169,12 @@ def test_an_object_is_moved_deleted_and_added_from_the_list(asking):
     app = press(app, "Left")
     assert asked(app)[0].things[5].x < x or "would" in told(app)
     app = press(app, "Delete")
-    assert len(asked(app)[0].things) == 5 and app.selectbox(key="questions.object").value is None
+    assert len(asked(app)[0].things) == 5 and listed(app, "Object").value is None
     assert "There is no small object in that place" in told(app) and says(app)
     for count in (6, 7, 8):
         app = press(app, "Add an object")
         assert not app.exception and len(asked(app)[0].things) == count
-        assert app.selectbox(key="questions.object").value == count - 1
+        assert listed(app, "Object").value == count - 1
     app = press(app, "Add an object")
     assert "at most 8 objects" in told(app) and len(asked(app)[0].things) == 8
     for count in (7, 6, 5, 4, 3, 2, 1):
@@ -233,7 +237,7 @@ def test_nonsense_in_the_address_is_named(asking, query):
 
 def test_everything_stays_over_a_page_switch(asking):
     app = write(pick(asking(), 5), "Is there a red cube?")
-    app = app.selectbox(key="questions.colour").select("red").run()
+    app = listed(app, "Colour").select("red").run()
     app = app.switch_page("pages/digits.py").run().switch_page("pages/question_answering.py").run()
     assert not app.exception and asked(app)[1] == "Is there a red cube?"
     assert asked(app)[0].things[5].colour == "red" and subject(app).before.view.scene.things[5].colour == "yellow"

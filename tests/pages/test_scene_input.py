@@ -111,6 +111,15 @@ def test_keys_move_turn_leave_and_delete(hand):
     assert things() == (CUBE,) and "at least one object" in history.refused(PAGE)
 
 
+def test_what_a_list_showed_before_an_act_of_the_hand_is_no_choice(hand):
+    """A browser may send it once more, along with the next act."""
+    keys = set()
+    for act in ("turn", "turn", "leave"):
+        hand(act, 1.0)
+        keys.add(scene_input._key(PAGE, "object"))
+    assert len(keys) == 3
+
+
 def test_an_object_more_stands_well_and_looks_like_no_other():
     now = Scene((CUBE,), 7)
     while len(now.things) < MOST:
