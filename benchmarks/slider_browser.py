@@ -2,6 +2,7 @@
 
     python -m benchmarks.slider_browser                         # the app, page "digits", slider "gamma"
     python -m benchmarks.slider_browser --page photos
+    python -m benchmarks.slider_browser --page text --slider epsilon
     python -m benchmarks.slider_browser --page "photos?network=vgg16" --random-weights
     python -m benchmarks.slider_browser --app tests/browser/apps/slider.py --page ""
 
@@ -70,7 +71,7 @@ def main() -> None:
         page = browser.new_page(viewport={"width": 1280, "height": 1000})
         page.goto(f"{app.url}/{options.page}")
         slider = page.get_by_role("slider", name=re.compile(options.slider, re.IGNORECASE))
-        heatmap = page.locator("canvas[data-tag]").first
+        heatmap = page.locator("[data-tag]").first
         heatmap.wait_for(timeout=120_000)  # large weights take their time
         drag(slider, 30)  # caches and compiled script
         steps = page.evaluate_handle(STOPWATCH, [slider.element_handle(), heatmap.element_handle()])
