@@ -114,8 +114,8 @@ def test_keys_move_turn_leave_and_delete(hand):
 def test_what_a_list_showed_before_an_act_of_the_hand_is_no_choice(hand):
     """A browser may send it once more, along with the next act."""
     keys = set()
-    for act in ("turn", "turn", "leave"):
-        hand(act, 1.0)
+    for kind in ("turn", "turn", "leave"):
+        hand(kind, 1.0)
         keys.add(scene_input._key(PAGE, "object"))
     assert len(keys) == 3
 
