@@ -53,8 +53,8 @@ def choose(page: str, index: int | None) -> None:
 def _key(page: str, name: str) -> str:
     """The key of a widget of the list: another one after each act of a hand on the board or a button.
 
-    A browser sends what all widgets show along with whatever is done next. Where hands are faster than the page, a list
-    would send what it showed before the last act, which would count as a choice.
+    A browser reports what a list was made to show as if it had been chosen there, and where hands are faster than the
+    page, it does so after the next act: then the key is an old one, and nothing is done.
     """
     return f"{page}.{name}.{st.session_state.get(f'{page}.acts', 0)}"
 
@@ -235,7 +235,7 @@ def _word(page: str, kind: str, index: int, values: Sequence[str], present: str)
 def _take_word(page: str, key: str, kind: str, index: int, values: Sequence[str]) -> None:
     """Change the object, if what the browser sent is one of the words."""
     value = st.session_state[key]
-    if index == chosen(page) and value in values:
+    if key == _key(page, f"{kind}.{index}") and index == chosen(page) and value in values:
         edit(page, partial(_changed, kind=kind, index=index, value=value))
 
 
@@ -245,5 +245,5 @@ def _changed(now: Scene, kind: str, index: int, value: str) -> Scene:
 
 def _take_object(page: str, key: str, count: int) -> None:
     index = st.session_state[key]
-    if index is None or index in range(count):
+    if key == _key(page, "object") and (index is None or index in range(count)):
         choose(page, index)
