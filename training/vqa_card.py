@@ -43,12 +43,24 @@ LICENCE = (
 def write(net: vqa.Answerer, out: Path, made: dict[str, Any]) -> dict[str, Any]:
     """Calibrate the network and write its weights and its card. made: what the card says of how it was made."""
     out.mkdir(parents=True, exist_ok=True)
+    centre(net)
     divisor = temperature(net, vqa_data.make(CALIBRATION, FAMILIES))
     with torch.no_grad():
         net.relating.answer.weight.div_(divisor)
         net.relating.answer.bias.div_(divisor)
     save_file({key: value.half().contiguous() for key, value in net.state_dict().items()}, out / "vqa.safetensors")
     return write_card(out, made | {"temperature": round(divisor, 3)})
+
+
+@torch.no_grad()
+def centre(net: vqa.Answerer) -> None:
+    """Let the scores of all answers sum to zero. No probability changes, for softmax does not see what all share.
+
+    An explanation of a score does: without this, most of it tells what speaks for and against all answers alike.
+    """
+    answer = net.relating.answer
+    answer.weight.sub_(answer.weight.mean(0))
+    answer.bias.sub_(answer.bias.mean())
 
 
 def write_card(out: Path, made: dict[str, Any]) -> dict[str, Any]:
