@@ -118,7 +118,7 @@ class Truth:
 
     relevant: "unique": the objects that the question singles out, and those that it counts or finds; where it finds
         none, those of the last set on the way that was not empty. May be empty.
-    touched: "union": every object that any step on the way yields.
+    touched: "union": every object that any step on the way yields, and the relevant ones.
     """
 
     answer: str
@@ -138,7 +138,7 @@ def truth(program: Program, scene: Scene) -> Truth:
     for counted in (program, *program.sources):
         if counted.step in ("exist", "count"):
             run.relevant |= run.last_found(counted.sources[0])
-    return Truth(str(answer), members(run.relevant), members(run.touched))
+    return Truth(str(answer), members(run.relevant), members(run.touched | run.relevant))
 
 
 class _Run:
