@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from models import text
 from training import text as training
-from training import text_batches, text_card, text_data, text_encoder, text_tuning, text_vectors, vocabulary
+from training import text_batches, text_card, text_data, text_encoder, text_tuning, vocabulary
 from training.text_data import Texts
 from training.text_tuning import Recipe
 
@@ -165,21 +165,6 @@ def test_gaps_are_where_they_are_said_to_be():
     assert (holed[gaps] == ids[gaps]).float().mean().item() == pytest.approx(0.1, abs=0.03)
 
 
-def test_the_vectors_of_pieces_in_like_surroundings_are_alike():
-    random = np.random.default_rng(0)
-    ids = [[text.START, *random.integers(low, low + 20, 12), text.END] for low in (10, 30) for _ in range(200)]
-    found = text_vectors.vectors(ids, 8)
-    assert found.shape == (text.VOCABULARY, 8) and found[10:50].std().item() == pytest.approx(0.04, rel=0.1)
-    assert found[:10].abs().max() < 1e-6 and not found[50:].any()
-    alike = torch.nn.functional.normalize(found[10:50]) @ torch.nn.functional.normalize(found[10:50]).T
-    assert alike[:20, :20].mean() > 0.4 and alike[:20, 20:].abs().mean() < 0.1
-
-
-def test_only_near_neighbours_are_counted():
-    joined = torch.tensor([1, *[0] * (text_vectors.WINDOW - 1), 2, 3])
-    assert text_vectors.counted(joined, 4).tolist() == [[0, 0, 0, 0], [0, 0, 1, 0], [0, 1, 0, 1], [0, 0, 1, 0]]
-
-
 def test_the_start_is_to_sum_up_the_rare_pieces_of_a_text(small):
     ids = [[0, 7, 8, 2], [0, 7, 9, 9, 2], [0, 7, 2]]
     rarity = text_encoder.rarities(ids)
@@ -190,18 +175,6 @@ def test_the_start_is_to_sum_up_the_rare_pieces_of_a_text(small):
     texts.backward()
     assert texts.item() == pytest.approx(2 / 3 * np.log(text.VOCABULARY), rel=0.05)  # the third holds nothing rare
     assert net.roberta.embeddings.word_embeddings.weight.grad.abs().sum() > 0
-
-
-def test_windows_are_parts_of_texts_and_often_their_beginnings():
-    line = [text.START, *range(10, 60), text.END]
-    found = text_tuning.windows([line] * 400, (8, 20), np.random.default_rng(0))
-    joined = str(line[1:-1])[1:-1]
-    for one in found:
-        assert one[0] == text.START and one[-1] == text.END and str(one[1:-1])[1:-1] in joined
-    assert {len(one) for one in found} == set(range(8, 21))
-    assert 180 < sum(one[1] == 10 for one in found) < 240
-    assert max(one[-2] for one in found) == 59
-    assert text_tuning.windows([[0, 10, 11, 2]], (8, 20), np.random.default_rng(0)) == [[0, 10, 11, 2]]
 
 
 def test_an_interrupted_network_goes_on_and_keeps_its_best_pass(small, folder, tokenizer, tmp_path, capsys):
@@ -229,17 +202,6 @@ def test_either_of_two_is_right_where_it_may_be_either(small, tokenizer):
         net.classifier.out_proj.bias.copy_(torch.tensor([0.0, 99, 0]))
     data = Texts(["a", "b", "c"], np.array([[0, 0.5, 0.5], [1, 0, 0], [0, 1, 0]]), ["de"] * 3)
     assert text_tuning.right(net, data, tokenizer) == pytest.approx(2 / 3)
-
-
-def test_what_may_be_either_costs_nothing_where_it_is_either():
-    wanted = torch.tensor([[0, 0.5, 0.5], [1.0, 0, 0]])
-    sure = torch.tensor([[-20.0, 5, -5], [9, -9, -9]])
-    assert text_tuning.surprise(sure, wanted, any_of=True).item() == pytest.approx(0, abs=1e-6)
-    assert text_tuning.surprise(sure, wanted, any_of=False).item() > 1
-    plain = torch.tensor([[1.0, 0, 0], [0, 0, 1.0]])
-    assert text_tuning.surprise(sure, plain, True).item() == pytest.approx(
-        text_tuning.surprise(sure, plain, False).item()
-    )
 
 
 def test_the_rate_rises_and_falls_to_nothing():
