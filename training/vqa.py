@@ -28,8 +28,7 @@ from training.vqa_data import Pack
 from training.vqa_lessons import Lessons, batch_of, forgetful
 
 SEED = 0
-PACKS = 24
-PASSES = {"questions": 2, "pictures": 1, "together": 1}
+PACKS = {"questions": 18, "pictures": 18, "together": 11}
 RATES = {"questions": 1e-3, "pictures": 2e-3, "together": 4e-4}
 QUESTIONS, PICTURES, SCENES = 128, 32, 16
 """In a batch: questions on descriptions, pictures to describe, and scenes with all their questions."""
@@ -196,23 +195,24 @@ def main() -> None:
         "--packs", type=int, default=PACKS, help=f"packs of {vqa_data.SCENES} scenes (default: {PACKS})"
     )
     parser.add_argument("--size", type=int, default=vqa_data.SCENES, help="scenes in a pack")
-    parser.add_argument("--passes", type=int, help=f"passes over the packs (default: {PASSES})")
+    parser.add_argument("--passes", type=int, default=1, help="passes over the packs (default: 1)")
     parser.add_argument("--checkpoint", type=Path, required=True, help="folder of packs, states and finished stages")
     parser.add_argument("--out", type=Path, default=vqa.ASSETS, help="folder for weights and card")
     options = parser.parse_args()
     unknown = set(options.stages) - set(stages)
     if unknown:
         parser.error(f"there is no stage {', '.join(sorted(unknown))}; the choice is {', '.join(stages)}")
+    packs = options.packs or max(PACKS.values())
     for stage in options.stages or stages:
         if stage == "packs":
-            for number in range(options.packs):
+            for number in range(packs):
                 vqa_data.pack(number, options.checkpoint / "packs", options.size)
         elif stage == "write":
-            write(options.checkpoint, options.out, options.packs, options.size)
+            write(options.checkpoint, options.out, packs, options.size)
         else:
             start = joined(options.checkpoint) if stage == "together" else fresh()
-            passes = options.passes or PASSES[stage]
-            mean = learn(stage, start, options.packs, options.checkpoint, passes, options.size)
+            some = options.packs or PACKS[stage]
+            mean = learn(stage, start, some, options.checkpoint, options.passes, options.size)
             torch.save(mean.state_dict(), options.checkpoint / f"{stage}.pt")
 
 
