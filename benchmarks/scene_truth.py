@@ -68,21 +68,19 @@ def of_scenes(seed: int) -> Methods:
         "CP-LRP, zB, alpha2-beta1": _boxed(cp, lrp.AlphaBeta(2.0, 1.0)),
         **{f"epsilon {epsilon:g}, relative": presets.epsilon(epsilon, relative=True) for epsilon in (0.01, 0.1)},
         **{f"gamma {gamma:g} everywhere": presets.gamma(gamma) for gamma in (0.1, 0.25)},
-        **{f"CP-LRP, zB, gamma {gamma:g} everywhere": _boxed_everywhere(gamma) for gamma in (0.1, 0.25)},
+        **{f"AttnLRP, zB, gamma {gamma:g} everywhere": _boxed(presets.gamma(gamma)) for gamma in (0.1, 0.25)},
+        **{f"CP-LRP, zB, gamma {gamma:g} everywhere": _boxed(presets.gamma(gamma), cp=True) for gamma in (0.1, 0.25)},
         "gradient x input": presets.gradient_times_input(),
         "random": noise(seed),
     }
 
 
-def _boxed(composite: lrp.Composite, conv: lrp.Rule | None = None) -> lrp.Composite:
+def _boxed(composite: lrp.Composite, conv: lrp.Rule | None = None, cp: bool = False) -> lrp.Composite:
+    """With zB on the layer that sees the pixels, another rule on the other convolutions, attention by CP-LRP."""
     by_kind = {"conv": conv} if conv else {}
     box = {BOXED: lrp.ZBox(vqa.LOW, vqa.HIGH)}
-    return lrp.Composite(composite.default, by_kind=by_kind, by_name=box, attention=composite.attention)
-
-
-def _boxed_everywhere(gamma: float) -> lrp.Composite:
-    box = {BOXED: lrp.ZBox(vqa.LOW, vqa.HIGH)}
-    return lrp.Composite(lrp.Gamma(gamma), by_name=box, attention="cp")
+    attention = "cp" if cp else composite.attention
+    return lrp.Composite(composite.default, by_kind=by_kind, by_name=box, attention=attention)
 
 
 def asked(seeds: Sequence[int]) -> Iterator[Asked]:
