@@ -2,7 +2,7 @@
 
     python -m benchmarks.slider_browser                         # the app, page "digits", slider "gamma"
     python -m benchmarks.slider_browser --page photos
-    python -m benchmarks.slider_browser --page text --slider epsilon
+    python -m benchmarks.slider_browser --page text
     python -m benchmarks.slider_browser --page "photos?network=vgg16" --random-weights
     python -m benchmarks.slider_browser --app tests/browser/apps/slider.py --page ""
 

@@ -27,7 +27,7 @@ def warm(server):
     """The first visit of a server imports transformers, which takes its time on a busy machine."""
 
     async def visit() -> None:
-        async with visitors(server, 1, "text", "Epsilon") as (first,):
+        async with visitors(server, 1, "text", "Gamma") as (first,):
             await first.open()
 
     with ThreadPoolExecutor(1) as thread:  # in this one, playwright's own loop is running
@@ -209,12 +209,11 @@ def test_contrast_of_two_classes_is_turned_round(texts):
 def test_colours_follow_the_slider_while_it_moves(texts, drag, record):
     page = texts()
     tags = record(text(page), "data-tag")
-    epsilon = page.get_by_role("slider", name="Epsilon")
-    drag(epsilon, 20, 50, release=False)
+    drag(page.get_by_role("slider", name="Gamma"), 20, 50, release=False)
     assert len(tags()) >= 5
-    assert "epsilon=" not in page.url
+    assert "gamma=" not in page.url
     page.mouse.up()
-    expect(page).to_have_url(re.compile("epsilon="))
+    expect(page).to_have_url(re.compile("gamma="))
 
 
 def test_an_own_text_stays_until_a_better_one_comes(texts):
@@ -277,10 +276,10 @@ def test_tabs(texts):
     page.get_by_role("tab", name="Sweep").click()
     film = page.locator("p.words")
     expect(film).to_have_text(FIRST.text, timeout=60_000)
-    sweep = page.get_by_role("slider", name="Epsilon").last
+    sweep = page.get_by_role("slider", name="Gamma").last
     before = film.locator("span").nth(1).get_attribute("style")
     sweep.press("End")
-    expect(page.get_by_text("Epsilon 10", exact=True)).to_be_visible()
+    expect(page.get_by_text("Gamma 10", exact=True)).to_be_visible()
     expect(film.locator("span").nth(1)).not_to_have_attribute("style", before)
     page.get_by_role("tab", name="Compare rules").click()
     expect(page.get_by_role("group", name=re.compile("^Words for"))).to_have_count(5)
