@@ -41,7 +41,7 @@ class Recipe:
 RECIPES = {
     "offensive": Recipe(4),
     "topics": Recipe(4, rate=6e-4, hidden=0.2),
-    "newsgroups": Recipe(5, rate=7e-4, dropout=0.0, window=(32, text.LONGEST)),
+    "newsgroups": Recipe(4, rate=7e-4, dropout=0.0, window=(32, text.LONGEST)),
     "sentiment": Recipe(3),
 }
 

@@ -69,7 +69,7 @@ LIMITS = {
 BESIDE = {
     "baseline": (
         "Counting words (TF-IDF of words and of sequences of characters, and a logistic regression)",
-        "It was trained for an hour on one processor core, and sees 16,000 pieces where counting has 400,000.",
+        "It learned for less than an hour on one processor core, and sees 16,000 pieces where counting has 400,000.",
     ),
     "fresh": ("The same network from random weights, without the encoder,", ""),
 }
