@@ -17,7 +17,7 @@ _LEGEND_OF_ATTENTION = (
 
 _OF_GAMMA = r" $c^+$ is what is positive of $c$, $p_k$ the sum of that, $b_k$ the bias."
 
-_OF_PIXELS = _OF_GAMMA + r" $l_j$, $h_j$ are the smallest and the largest value that a pixel can have."
+_OF_BOX = r" $l_j$, $h_j$ are the smallest and the largest value that a pixel can have."
 
 
 @dataclass(frozen=True)
@@ -65,14 +65,19 @@ _BOX = (
     r"R_k & \text{first layer}"
 )
 
+_ATTENTION = {
+    "attnlrp": "Relevance follows what attention mixes as well as why it looks there: half each, at every product.",
+    "cp": "Attention weights count as fixed: relevance follows what they mix and never asks why they look there.",
+}
+"""What becomes of relevance where a network attends, in words."""
+
 _FOR_ATTENTION = {
     "attnlrp": RuleText(
         "AttnLRP",
-        "Relevance follows what attention mixes as well as why it looks there: half each, at every product. Dense "
-        "layers follow epsilon.",
+        f"{_ATTENTION['attnlrp']} Dense layers follow epsilon.",
         r"\begin{aligned} R_A &= A \odot \tfrac{R}{2O} V^\top, \quad R_V = V \odot A^\top \tfrac{R}{2O} \\[1ex]"
         r"R_{x_i} &= x_i \Big( R_i - s_i \sum_{i'} R_{i'} \Big) & \text{softmax} \\[1ex]"
-        r"R_j &= \sum_k \frac{c_{kj}}{z_k + \varepsilon\,\mathrm{sgn}\,z_k} R_k & \text{dense} \end{aligned}",
+        rf"R_j &= {_EPSILON} \end{{aligned}}",
         "Achtibat 2024",
         ("epsilon",),
         _LEGEND_OF_ATTENTION,
@@ -80,10 +85,9 @@ _FOR_ATTENTION = {
     ),
     "cp": RuleText(
         "CP-LRP",
-        "Attention weights count as fixed: relevance follows what they mix and never asks why they look there. Dense "
-        "layers follow epsilon.",
+        f"{_ATTENTION['cp']} Dense layers follow epsilon.",
         r"\begin{aligned} R_A &= 0, \quad R_V = V \odot A^\top \tfrac{R}{O} \\[1ex]"
-        r"R_j &= \sum_k \frac{c_{kj}}{z_k + \varepsilon\,\mathrm{sgn}\,z_k} R_k & \text{dense} \end{aligned}",
+        rf"R_j &= {_EPSILON} \end{{aligned}}",
         "Ali 2022",
         ("epsilon",),
         _LEGEND_OF_ATTENTION,
@@ -93,30 +97,30 @@ _FOR_ATTENTION = {
 }
 
 
-def _with_attention(rule: str, words: str = "", conv: str | None = None, **more: Any) -> Recommended:
-    """One of `_FOR_ATTENTION` as what is recommended: then it need not be offered a second time.
-
-    conv: "gamma" for a network that looks at pictures, too: on its convolutions, with zB on the first of them.
-    """
+def _with_attention(rule: str, words: str, dense: str, **more: Any) -> Recommended:
+    """One of `_FOR_ATTENTION` as what is recommended, with "epsilon" or "gamma" on the layers with weights."""
     text = _FOR_ATTENTION[rule]
-    formula, parameters, legend = text.formula, text.parameters, text.legend
-    if conv:
-        lines = rf"\\[2ex] R_j &= {_GAMMA} \\[2ex] R_j &= {_BOX} \end{{aligned}}"
-        formula, parameters = formula.replace(r"\end{aligned}", lines), (conv, *parameters)
-        legend += _OF_PIXELS
-    others = (*(other for other in _FOR_ATTENTION if other != rule), "lrp0", "gamma", "zplus", "a2b1", "gxi")
+    formula, source, legend, others = text.formula, text.source, text.legend, tuple(_FOR_ATTENTION)
+    if dense == "gamma":
+        formula = formula.replace(_EPSILON, _GAMMA.replace("convolution", "layers with weights"))
+        source, legend = f"{source}; gamma: Montavon 2019, Andeol 2021", legend + _OF_GAMMA
+    else:  # this very rule need not be offered a second time
+        others = tuple(other for other in others if other != rule)
+    if more.get("boxed"):
+        formula = formula.replace(r"\end{aligned}", rf"\\[2ex] R_j &= {_BOX} \end{{aligned}}")
+        source, legend = f"{source}; zB: Montavon 2017", legend + _OF_BOX
     return Recommended(
         "Recommended",
-        f"{text.label}. {text.words}{words}",
+        f"{text.label}. {_ATTENTION[rule]} {words}",
         formula,
-        text.source,
-        parameters,
+        source,
+        (dense,),
         legend,
         attention=text.attention,
-        others=others,
-        compared=(others[0], "lrp0", "gxi"),
-        conv=conv,
-        dense=text.on_layers,
+        others=(*others, "lrp0", "gamma", "zplus", "a2b1", "gxi"),
+        compared=(*others, "gxi"),
+        conv=None,
+        dense=dense,
         **more,
     )
 
@@ -157,34 +161,26 @@ RECOMMENDED = {
     ),
     "recommended-patches": _with_attention(
         "attnlrp",
-        " The first layer follows zB; it cuts the photo into patches of 16 by 16 pixels, which the map shows.",
+        "Dense layers follow epsilon. The first layer follows zB; it cuts the photo into patches of 16 by 16 pixels, "
+        "which the map shows.",
+        "epsilon",
         boxed=True,
-        epsilon=0.001,
     ),
-    "recommended-texts": Recommended(
-        "Recommended",
-        "CP-LRP with gamma: attention weights count as fixed, and dense layers favour a little what speaks for the "
-        "class. Of all rules measured on the bundled networks, none had the sign and the order of people's grades "
-        "right more often, and deleting its strongest words first cost the answer most: see its figures on the home "
-        "page.",
-        r"\begin{aligned} R_A &= 0, \quad R_V = V \odot A^\top \tfrac{R}{O} \\[1ex]"
-        rf"R_j &= {_GAMMA.replace('convolution', 'dense')} \end{{aligned}}",
-        "Ali 2022; gamma: Andeol 2021",
-        ("gamma",),
-        _LEGEND_OF_ATTENTION + _OF_GAMMA,
-        attention="cp",
-        others=("attnlrp", "cp", "lrp0", "gamma", "zplus", "a2b1", "gxi"),
-        compared=("attnlrp", "cp", "gxi"),
-        conv=None,
-        dense="gamma",
+    "recommended-texts": _with_attention(
+        "cp",
+        "Dense layers follow gamma. Of all rules measured on the bundled networks, none agreed better with the grades "
+        "that people gave to words, and none found better the words whose loss changes the answer: see its figures on "
+        "the home page.",
+        "gamma",
         gamma=0.05,
     ),
     "recommended-scenes": _with_attention(
         "attnlrp",
-        " Convolutions follow gamma, and the first of them zB, which knows how dark and how light a pixel can be.",
-        conv="gamma",
+        "All layers with weights follow gamma, but the first that sees the picture follows zB, which knows how dark "
+        "and how light a pixel can be. Of all rules measured on this network, none put more on the objects that "
+        "count: see its figures on the home page.",
+        "gamma",
         boxed=True,
-        epsilon=0.001,
         gamma=0.25,
     ),
 }
