@@ -46,11 +46,10 @@ def test_pixels_words_and_what_is_beside_them_are_what_reached_the_input(subject
 
 def test_what_is_recommended_for_scenes(subject):
     text = RULES[RECOMMENDED]
-    composite = explaining.composite(replace(SETTINGS, epsilon=0.1, gamma=0.5), subject)
-    assert composite.default == lrp.Epsilon(0.1, relative=True) and composite.attention == text.attention
-    assert composite.by_kind == ({"conv": lrp.Gamma(0.5)} if text.conv else {})
-    assert composite.by_name == ({EYE: lrp.ZBox(vqa.LOW, vqa.HIGH)} if text.boxed else {})
-    assert composite.first is None  # the question's words have no such bounds
+    composite = explaining.composite(replace(SETTINGS, gamma=0.5), subject)
+    # zB by name and not on the first layers: the question's words have no such bounds.
+    assert composite == lrp.Composite(lrp.Gamma(0.5), by_name={EYE: lrp.ZBox(vqa.LOW, vqa.HIGH)}, attention="attnlrp")
+    assert SETTINGS.gamma == text.gamma == 0.25
     assert set(text.compared) <= set(text.others)
     own = explaining.composite(replace(SETTINGS, layers=((EYE, "flat"),)), subject)
     assert own.by_name == {EYE: lrp.Flat()}
