@@ -169,8 +169,8 @@ RECOMMENDED = {
     "recommended-texts": _with_attention(
         "cp",
         "Dense layers follow gamma. Of all rules measured on the bundled networks, none agreed better with the grades "
-        "that people gave to words. When words are deleted, none does better on film reviews, posts and newsgroups; "
-        "on topics, CP-LRP with epsilon is a little ahead: see the figures on the home page.",
+        "that people gave to words. When words are deleted, it leads on film reviews and posts; on topics and "
+        "newsgroups, CP-LRP with epsilon is a little ahead: see the figures on the home page.",
         "gamma",
         gamma=0.05,
     ),
