@@ -1,6 +1,7 @@
 """Compare rules: the same question answered by several rules, in one scale, with how much they agree."""
 
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,9 @@ from pages.shared.settings import Settings
 from pages.shared.wording import plain
 
 FEWEST, MOST = 2, 6
+
+FAINTEST = 0.1
+"""A map whose strongest value is a smaller share of the scale than this looks blank."""
 
 
 def show(subject: Subject, settings: Settings) -> None:
@@ -42,7 +46,15 @@ def show(subject: Subject, settings: Settings) -> None:
     asked = explaining.question(settings, subject)
     split = {rule: subject.view.split(relevance) for rule, relevance in maps.items()}
     names = list(split[chosen[0]])
-    vmax = {name: max(strongest(parts[name]) for parts in split.values()) for name in names}
+    scales = {rule: {name: strongest(parts[name]) for name in names} for rule, parts in split.items()}
+    shared = {name: max(scale[name] for scale in scales.values()) for name in names}
+    if st.toggle(
+        "One scale for all",
+        legible(scales.values(), shared),
+        key=f"{subject.page}.compare.one_scale",
+        help="Off: each map has its own strongest colour, so that its shape can be seen beside a much stronger one.",
+    ):
+        scales = dict.fromkeys(chosen, shared)
     with st.grid(len(chosen), min_column_width=subject.view.narrowest):
         for rule in chosen:
             with st.container():
@@ -52,13 +64,13 @@ def show(subject: Subject, settings: Settings) -> None:
                     key=f"{subject.page}.compare.{rule}",
                     alt=subject.view.describe(maps[rule], asked, RULES[rule].label),
                     colours=settings.colours,
-                    vmax=vmax,
+                    vmax=scales[rule],
                 )
-                st.caption(f"{lines[rule]}. Took {times[rule]:.1f} ms.")
-    strong = [f"{size:.2g}" + (f" on {name}" if names[1:] else "") for name, size in vmax.items()]
-    st.caption(
-        f"One scale for all: the strongest colour stands for {' and '.join(strong)}. Epsilon and gamma as in the panel."
-    )
+                strong = [f"{size:.2g}" + (f" on {name}" if names[1:] else "") for name, size in scales[rule].items()]
+                st.caption(
+                    f"{lines[rule]}. The strongest colour stands for {' and '.join(strong)}. Took {times[rule]:.1f} ms."
+                )
+    st.caption("Epsilon and gamma as in the panel.")
     for name in names:
         st.markdown("**Rank correlation**" + (f" · {name}" if names[1:] else ""))
         st.caption(
@@ -70,6 +82,11 @@ def show(subject: Subject, settings: Settings) -> None:
                 plain(rank_correlation(split[row][name], split[column][name])) for row in chosen
             ]
         st.table(table, hide_index=True)
+
+
+def legible(scales: Iterable[Mapping[str, float]], shared: Mapping[str, float]) -> bool:
+    """Whether every map that is not all zero still shows in the shared scale of its part."""
+    return all(not size or size >= FAINTEST * shared[name] for scale in scales for name, size in scale.items())
 
 
 def _explained(subject: Subject, settings: Settings) -> tuple[np.ndarray, float, str]:

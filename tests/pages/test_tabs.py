@@ -89,3 +89,11 @@ def test_the_files_hold_what_is_seen(subject):
     table = np.loadtxt(io.StringIO(picture_view.table(relevance)), delimiter=",")
     assert table == pytest.approx(relevance)
     assert subject.view.png(settings, relevance).startswith(b"\x89PNG")
+
+
+def test_one_scale_is_the_usual_unless_it_hides_a_map():
+    shared = {"pixels": 2.0, "words": 5.0}
+    assert compare_tab.legible([shared, {"pixels": 0.2, "words": 0.6}], shared)
+    assert not compare_tab.legible([shared, {"pixels": 0.19, "words": 5.0}], shared)
+    assert not compare_tab.legible([shared, {"pixels": 2.0, "words": 0.4}], shared)
+    assert compare_tab.legible([shared, {"pixels": 0.0, "words": 5.0}], shared), "nothing to be seen in any scale"
