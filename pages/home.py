@@ -22,9 +22,10 @@ with st.skeleton(height=420):
     from lrp_core import heatmap
     from models import digits, photo_networks, photos, text, text_networks, vqa
     from pages.shared import explaining, photo_subject, question_subject, result, text_subject
+    from pages.shared.components.heatmap_view import strongest
+    from pages.shared.components.words_view import Part, words_view
     from pages.shared.digit_subject import NETWORKS, board_samples, digit_subject
     from pages.shared.explaining import Subject
-    from pages.shared.heatmap_view import strongest
     from pages.shared.model_card import (
         faithfulness,
         show_faithfulness,
@@ -36,7 +37,6 @@ with st.skeleton(height=420):
     from pages.shared.rules_text import RULES
     from pages.shared.settings import Settings
     from pages.shared.wording import literal
-    from pages.shared.words_view import Part, words_view
 
 CARD_SAMPLE = "3-or-8-open-waist"
 

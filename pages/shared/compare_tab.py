@@ -9,8 +9,8 @@ import streamlit as st
 
 import lrp_core as lrp
 from pages.shared import engine, explaining, session
+from pages.shared.components.heatmap_view import strongest
 from pages.shared.explaining import Subject
-from pages.shared.heatmap_view import strongest
 from pages.shared.result import balance_of
 from pages.shared.rules_text import RECOMMENDED, RULES, offered
 from pages.shared.settings import Settings

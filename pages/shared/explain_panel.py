@@ -7,8 +7,8 @@ import numpy as np
 import streamlit as st
 
 from pages.shared import link, session
+from pages.shared.components.live_slider import LiveSlider
 from pages.shared.controls import choice
-from pages.shared.live_slider import LiveSlider
 from pages.shared.rules_text import RULES
 from pages.shared.settings import COLOURS, EPSILONS, GAMMAS, NO_CLASS, OPACITIES, TOPS, VIEWS, Offer, Settings, nearest
 from pages.shared.wording import percent

@@ -6,8 +6,8 @@ import numpy as np
 
 import lrp_core as lrp
 from lrp_core import heatmap
-from pages.shared.film import Frame
-from pages.shared.heatmap_view import strongest
+from pages.shared.components.film import Frame
+from pages.shared.components.heatmap_view import strongest
 from pages.shared.wording import signed
 
 

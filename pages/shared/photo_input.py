@@ -14,10 +14,10 @@ from models import photo_networks
 from models.gallery import Photo
 from models.pictures import MAX_BYTES, read_picture
 from pages.shared import session
-from pages.shared.crop_view import crop_view
+from pages.shared.components.crop_view import crop_view
+from pages.shared.components.thumbnails import Thumbnail, jpeg_address, thumbnail, thumbnails
 from pages.shared.photo_subject import gallery_photos, turn_to
 from pages.shared.settings import NO_CLASS, OWN_INPUT, WHOLE
-from pages.shared.thumbnails import Thumbnail, jpeg_address, thumbnail, thumbnails
 
 TYPES = ("jpg", "jpeg", "png", "webp")
 LONGEST_SHOWN = 560

@@ -14,9 +14,9 @@ from streamlit.delta_generator import DeltaGenerator
 import lrp_core as lrp
 from lrp_core import heatmap
 from pages.shared import explaining, layer_film, session
+from pages.shared.components.film import Frame, film
+from pages.shared.components.heatmap_view import heatmap_view, pixels, strongest
 from pages.shared.explaining import Subject
-from pages.shared.film import Frame, film
-from pages.shared.heatmap_view import heatmap_view, pixels, strongest
 from pages.shared.rules_text import RULES
 from pages.shared.settings import NO_CLASS, Settings
 from pages.shared.view import File, npz

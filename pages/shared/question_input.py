@@ -7,11 +7,11 @@ from models.question_grammar import LONGEST
 from models.scenes import Scene
 from pages.shared import question_history as history
 from pages.shared import scene_input, session
+from pages.shared.components.words_view import Edit
 from pages.shared.explain_panel import FRAGMENT
 from pages.shared.explaining import Subject
 from pages.shared.question_subject import question_subject
 from pages.shared.question_text import reading, replaced
-from pages.shared.words_view import Edit
 
 TABS = ("Ask", "Change one word", "Change the scene")
 

@@ -6,12 +6,12 @@ import streamlit as st
 import torch
 
 from models import scene_editing, vqa
+from pages.shared.components.words_view import Edit
 from pages.shared.explaining import Subject
 from pages.shared.question_history import Asked
 from pages.shared.question_text import reading
 from pages.shared.question_view import QuestionView
 from pages.shared.settings import Offer, starting
-from pages.shared.words_view import Edit
 
 RECOMMENDED = "recommended-scenes"
 """What is recommended for this network: the key in `rules_text.RECOMMENDED`."""

@@ -14,15 +14,15 @@ from models import scene_editing, scenes, vqa
 from models.reading import Reading
 from models.scenes import Rendering, Scene
 from pages.shared import explaining, layer_film
+from pages.shared.components.film import Frame, film
+from pages.shared.components.words_view import Edit
 from pages.shared.explaining import Subject
-from pages.shared.film import Frame, film
 from pages.shared.picture_view import PictureView
 from pages.shared.question_truth import Verdict, named, shares, verdict
 from pages.shared.settings import NO_CLASS, Settings
 from pages.shared.text_view import TextView, table
 from pages.shared.view import File, npz
 from pages.shared.wording import literal, percent
-from pages.shared.words_view import Edit
 
 ICONS = {True: ":material/check_circle:", False: ":material/cancel:", None: ":material/help:"}
 """What stands before a verdict."""

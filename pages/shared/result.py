@@ -6,7 +6,7 @@ import streamlit as st
 import lrp_core as lrp
 from lrp_core.ledger import ABSORBERS
 from pages.shared.balance import Balance, balance
-from pages.shared.bars import bars
+from pages.shared.components.bars import bars
 from pages.shared.explaining import Subject
 from pages.shared.settings import NO_CLASS, Settings
 from pages.shared.wording import literal, percent

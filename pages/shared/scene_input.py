@@ -14,8 +14,8 @@ from models.scene_drawing import SIDE
 from models.scenes import KINDS, MAX_SEED, MOST, Scene, Thing
 from pages.shared import question_history as history
 from pages.shared import session
-from pages.shared.scene_board import Act, scene_board
-from pages.shared.thumbnails import jpeg_address
+from pages.shared.components.scene_board import Act, scene_board
+from pages.shared.components.thumbnails import jpeg_address
 
 LARGE = 3 * SIDE
 """Side of the picture on which a hand works, in pixels."""

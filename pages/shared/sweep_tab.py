@@ -8,9 +8,9 @@ import numpy as np
 import streamlit as st
 
 from pages.shared import explaining, session
+from pages.shared.components.film import Frame, film
+from pages.shared.components.heatmap_view import strongest
 from pages.shared.explaining import Subject
-from pages.shared.film import Frame, film
-from pages.shared.heatmap_view import strongest
 from pages.shared.settings import Settings, nearest
 from pages.shared.wording import plain, signed
 

@@ -9,13 +9,13 @@ import streamlit as st
 from models import text_networks
 from models.reading import MAX_CHARACTERS
 from pages.shared import session
+from pages.shared.components.words_view import Edit
 from pages.shared.controls import choice
 from pages.shared.explain_panel import FRAGMENT
 from pages.shared.explaining import Subject
 from pages.shared.settings import NO_CLASS, OWN_INPUT
 from pages.shared.text_subject import Sample, samples, text_subject
 from pages.shared.wording import changed
-from pages.shared.words_view import Edit
 
 MOST_EDITS = 100
 

@@ -10,11 +10,11 @@ import torch
 
 from models import text_networks
 from models.text_networks import BUNDLED
+from pages.shared.components.words_view import Edit
 from pages.shared.engine import ALL_CORES
 from pages.shared.explaining import Subject
 from pages.shared.settings import Offer, starting
 from pages.shared.text_view import TextView
-from pages.shared.words_view import Edit
 
 SAMPLES = Path(__file__).parents[2] / "assets" / "text" / "samples.json"
 

@@ -9,8 +9,8 @@ from models.scene_drawing import SIDE
 from models.scenes import MOST, Scene, Thing
 from pages.shared import question_history as history
 from pages.shared import scene_input, session
+from pages.shared.components.scene_board import ACTS, Act, act
 from pages.shared.question_subject import FIRST, offer
-from pages.shared.scene_board import ACTS, Act, act
 
 PAGE = "questions"
 BALL = Thing("ball", "blue", "small", "shiny", 3, 4)

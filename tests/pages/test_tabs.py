@@ -8,7 +8,7 @@ import pytest
 import lrp_core as lrp
 from lrp_core import heatmap
 from pages.shared import compare_tab, explaining, layer_film, layers_tab, picture_view, sweep_tab
-from pages.shared.film import shades
+from pages.shared.components.film import shades
 from pages.shared.settings import Settings
 from pages.shared.view import npz
 
