@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from models import digits, drawing
 from training.handwriting import augment
+from training.learning import follow
 
 MNIST = Path("../shared/data/mnist/mnist.npz")
 SEED = 0
@@ -124,10 +125,7 @@ def train(data: Digits, twin: bool, epochs: int, checkpoint: Path | None) -> nn.
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            new = 1 - min(AVERAGING, (step + 1) / (step + 10))
-            with torch.no_grad():
-                for kept, trained in zip(mean.parameters(), net.parameters(), strict=True):
-                    kept.lerp_(trained, new)
+            follow(mean, net, step, AVERAGING)
         print(f"epoch {epoch + 1} of {epochs}: loss {loss.item():.3f}", flush=True)
         if checkpoint is not None:
             torch.save({key: part.state_dict() for key, part in parts.items()} | {"epoch": epoch + 1}, checkpoint)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from models import photos
+from training.learning import follow
 from training.photo_card import card, scores
 from training.photo_data import FOLDER, Parts, Photos, augment, middles, read_photos
 
@@ -80,7 +81,7 @@ def train(data: Photos, epochs: int, checkpoint: Path | None) -> nn.Module:
             rate = LEARNING_RATE * min(1.0, step / steps) * (1 + math.cos(math.pi * step / (steps * epochs))) / 2
             x = augment([data.pictures[row] for row in rows], side, random)
             losses.append(_step(net, optimizer, rate, x, data.labels[rows], random.beta(MIXUP, MIXUP) if mix else 1.0))
-            _follow(mean, net, min(AVERAGING, (step + 1) / (step + 10)))
+            follow(mean, net, step, AVERAGING)
         took = time.perf_counter() - started
         print(f"epoch {epoch + 1} of {epochs}: {side} px, loss {np.mean(losses):.3f}, {took:.0f} s", flush=True)
         if checkpoint is not None:
@@ -129,16 +130,6 @@ def _step(
     loss.backward()
     optimizer.step()
     return loss.item()
-
-
-@torch.no_grad()
-def _follow(mean: nn.Module, net: nn.Module, keep: float) -> None:
-    """Move the running mean towards the trained weights and statistics."""
-    for kept, trained in zip(mean.state_dict().values(), net.state_dict().values(), strict=True):
-        if kept.is_floating_point():
-            kept.lerp_(trained, 1 - keep)
-        else:
-            kept.copy_(trained)
 
 
 def folded(net: nn.Module) -> nn.Sequential:

@@ -1,6 +1,5 @@
 """The encoder that the text networks grow from: it learns to fill gaps in texts (Devlin 2019), no labels seen."""
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 from itertools import count, islice
@@ -13,12 +12,13 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from models import text
+from training.learning import decayed, rate_at
 from training.text_batches import Batch, encode, shuffled
 from training.text_vectors import vectors
 
 SEED = 0
 PASSES = 0.3
-LEARNING_RATE, WEIGHT_DECAY, WARM = 1.5e-3, 0.01, 0.06
+LEARNING_RATE, WARM = 1.5e-3, 0.06
 TOKENS = 4096  # in a batch, padding included
 CHUNK_TOKENS = 128
 GAPS = 0.25  # share of the tokens that are to be guessed; of these 80 % hidden, 10 % exchanged, 10 % left
@@ -68,20 +68,6 @@ def rarities(ids: Sequence[Sequence[int]]) -> Tensor:
     return found
 
 
-def rate_at(step: int, steps: int, peak: float, warm: float = WARM) -> float:
-    """The learning rate: up in a line, down to nothing along a cosine."""
-    done = step / steps
-    return peak * min(done / warm, (1 + math.cos(math.pi * done)) / 2)
-
-
-def decayed(net: nn.Module, rate: float) -> torch.optim.Optimizer:
-    """AdamW that decays matrices only."""
-    matrices = [p for p in net.parameters() if p.dim() > 1]
-    others = [p for p in net.parameters() if p.dim() < 2]
-    groups = [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.98), fused=True)
-
-
 def started_from(net: nn.Module, ids: Sequence[Sequence[int]]) -> None:
     """Give the embedding the vectors that counting neighbours finds."""
     with torch.no_grad():
@@ -112,7 +98,7 @@ def train(lines: list[str], tokenizer: Tokenizer, passes: float, checkpoint: Pat
     random, losses, started = torch.Generator().manual_seed(SEED + begin), [], time.perf_counter()
     for step, batch in enumerate(islice(batches(ids), begin, steps), begin + 1):
         for group in optimizer.param_groups:
-            group["lr"] = rate_at(step, steps, LEARNING_RATE)
+            group["lr"] = rate_at(step, steps, LEARNING_RATE, WARM)
         guessing, summing = loss_of(net, batch, random, rarity)
         optimizer.zero_grad()
         (guessing + SUMMARY * summing).backward()

@@ -12,10 +12,10 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from models import text
+from training.learning import decayed, rate_at
 from training.text_batches import encode, shuffled
 from training.text_card import scores
 from training.text_data import Texts
-from training.text_encoder import decayed, rate_at
 
 SEED = 0
 TOKENS = 4096  # in a batch, padding included

@@ -23,7 +23,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from models import vqa
 from models.questions import FAMILIES
 from training import vqa_card, vqa_data
-from training.text_encoder import decayed, rate_at
+from training.learning import decayed, follow, rate_at
 from training.vqa_data import Pack
 from training.vqa_lessons import Lessons, batch_of, forgetful
 
@@ -95,7 +95,7 @@ def learn(stage: str, lessons: Lessons, packs: int, folder: Path, passes: int, s
             nn.utils.clip_grad_norm_(lessons.parameters(), 1.0)
             optimizer.step()
             step += 1
-            _follow(mean, lessons, min(AVERAGING, (step + 1) / (step + 10)))
+            follow(mean, lessons, step, AVERAGING)
             losses.append(loss.item())
         took, score = time.perf_counter() - started, progress(stage, mean, held_out)
         print(
@@ -104,16 +104,6 @@ def learn(stage: str, lessons: Lessons, packs: int, folder: Path, passes: int, s
         )
         torch.save({key: part.state_dict() for key, part in parts.items()} | {"done": done + 1}, path)
     return mean
-
-
-@torch.no_grad()
-def _follow(mean: nn.Module, net: nn.Module, keep: float) -> None:
-    """Move the running mean towards the trained weights and statistics."""
-    for kept, trained in zip(mean.state_dict().values(), net.state_dict().values(), strict=True):
-        if kept.is_floating_point():
-            kept.lerp_(trained, 1 - keep)
-        else:
-            kept.copy_(trained)
 
 
 @torch.inference_mode()

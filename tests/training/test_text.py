@@ -204,12 +204,6 @@ def test_either_of_two_is_right_where_it_may_be_either(small, tokenizer):
     assert text_tuning.right(net, data, tokenizer) == pytest.approx(2 / 3)
 
 
-def test_the_rate_rises_and_falls_to_nothing():
-    rates = [text_encoder.rate_at(step, 100, 1.0) for step in range(101)]
-    assert rates[0] == 0 and rates[100] == pytest.approx(0) and max(rates) > 0.95
-    assert np.argmax(rates) <= 8
-
-
 def test_an_interrupted_encoder_goes_on(small, folder, tokenizer, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(text_encoder, "SAVE_EVERY", 1)
     monkeypatch.setattr(text_encoder, "TOKENS", 512)
