@@ -12,10 +12,12 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from models import text
+from training import text_splits
 from training.learning import decayed, rate_at
 from training.text_batches import encode, shuffled
 from training.text_card import scores
 from training.text_data import Texts
+from training.text_teacher import Teacher, teacher
 
 SEED = 0
 TOKENS = 4096  # in a batch, padding included
@@ -28,7 +30,9 @@ class Recipe:
     """How a network is trained.
 
     rate: the highest learning rate. hidden: the share of pieces that are hidden, so that no word is relied on alone.
-    dropout: in the network. window: the fewest and the most pieces of a text that are seen at once.
+    dropout: in the network. window: the fewest and the most pieces of a text that are seen at once. taught: the share
+    of the texts of a pass that are joined from others and named by a teacher that counts words. cut: the share of the
+    pieces that are cut in two.
     """
 
     passes: int
@@ -36,6 +40,8 @@ class Recipe:
     hidden: float = 0.1
     dropout: float = 0.1
     window: tuple[int, int] = (text.LONGEST, text.LONGEST)
+    taught: float = 0.0
+    cut: float = 0.0
 
 
 RECIPES = {
@@ -72,6 +78,29 @@ def windows(ids: Sequence[list[int]], sizes: tuple[int, int], random: np.random.
     return found
 
 
+@dataclass(frozen=True)
+class Course:
+    """What a network learns from: texts, their ids, and a teacher of joined ones, if any."""
+
+    data: Texts
+    ids: list[list[int]]
+    tokenizer: Tokenizer
+    teacher: Teacher | None
+
+    def lesson(self, recipe: Recipe, random: np.random.Generator) -> tuple[list[list[int]], Tensor]:
+        """The ids of one pass, and the probability of each class that is wanted for each of them (N, C)."""
+        chosen = random.permutation(len(self.ids))[round(recipe.taught * len(self.ids)) :]
+        ids = windows([self.ids[row] for row in chosen], recipe.window, random)
+        wanted = self.data.wanted[chosen]
+        if self.teacher is not None:
+            texts, named = self.teacher.lesson(len(self.ids) - len(chosen), random)
+            ids, wanted = ids + encode(self.tokenizer, texts), np.concatenate((wanted, named))
+        if recipe.cut:
+            pairs = text_splits.ways(self.tokenizer)
+            ids = [text_splits.cut(one, pairs, recipe.cut, random) for one in ids]
+        return ids, torch.from_numpy(wanted)
+
+
 def right(net: nn.Module, data: Texts, tokenizer: Tokenizer) -> float:
     """The share of texts that are called what they are; of what may be either, either."""
     calls = scores(net, data.texts, tokenizer).argmax(1).numpy()
@@ -103,11 +132,12 @@ def train(
         net.load_state_dict(saved["net"])
         optimizer.load_state_dict(saved["optimizer"])
         begin, best = saved["passes"], saved["best"]
-    ids, wanted = encode(tokenizer, data.texts, WHOLE), torch.from_numpy(data.wanted)
+    course = Course(data, encode(tokenizer, data.texts, WHOLE), tokenizer, teacher(data) if recipe.taught else None)
     for number in range(begin, recipe.passes):
         random = np.random.default_rng(SEED + number)
         torch.manual_seed(SEED + number)
-        batches = shuffled(windows(ids, recipe.window, random), TOKENS, random)
+        ids, wanted = course.lesson(recipe, random)
+        batches = shuffled(ids, TOKENS, random)
         losses = []
         net.train()
         for place, batch in enumerate(batches, 1):
