@@ -17,7 +17,7 @@ from training.text_batches import Batch, encode, shuffled
 from training.text_vectors import vectors
 
 SEED = 0
-PASSES = 0.3
+PASSES = 2
 LEARNING_RATE, WARM = 1.5e-3, 0.06
 TOKENS = 4096  # in a batch, padding included
 CHUNK_TOKENS = 128

@@ -17,7 +17,7 @@ from training.text_data import Texts
 
 STRENGTH = 10.0
 SHARE = (0.2, 0.8)  # of a text, at least and at most, that goes into a joined one
-MOST_WORDS = 100  # of a part
+MOST_WORDS = 60  # of a part
 UNSPACED = {"jpn_Jpan", "zho_Hans"}  # languages written without spaces, where characters count as words
 
 

@@ -45,10 +45,10 @@ class Recipe:
 
 
 RECIPES = {
-    "offensive": Recipe(4),
-    "topics": Recipe(4, rate=6e-4, hidden=0.2),
-    "newsgroups": Recipe(4, rate=7e-4, dropout=0.0, window=(32, text.LONGEST)),
-    "sentiment": Recipe(3),
+    "offensive": Recipe(4, cut=0.1),
+    "topics": Recipe(8, rate=6e-4, hidden=0.2, taught=0.5, cut=0.2),
+    "newsgroups": Recipe(6, rate=7e-4, dropout=0.0, window=(32, text.LONGEST), taught=0.5),
+    "sentiment": Recipe(4),
 }
 
 

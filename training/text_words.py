@@ -17,17 +17,26 @@ TASKS = {
 
 _ENCODER = (
     " Before that, the encoder read all the training texts of the four networks, comments, and film subtitles in 25"
-    " languages, without labels: its words began as counts of their neighbours, and it learned to fill gaps and to sum"
-    " up each text where it starts."
+    " languages twice, without labels: its words began as counts of their neighbours, and it learned to fill gaps and"
+    " to sum up each text where it starts."
+)
+
+_TAUGHT = (
+    " Half of what it read were new texts, joined from parts of two of these, for which a logistic regression on"
+    " counted words said what is wanted (Hinton 2015)."
 )
 
 TRAINING = {
     "offensive": "46,327 posts that people labelled for four studies, whose guidelines differ: Davidson 2017 (English),"
     " GermEval 2018 (German), MLMA 2019 (English, French, Arabic), ToLD-Br (Portuguese). User names and links are"
-    " masked. GermEval does not tell hateful from offensive posts; there, the network may choose." + _ENCODER,
-    "topics": "21,029 sentences of SIB-200: the same 700 sentences in 30 languages." + _ENCODER,
+    " masked. GermEval does not tell hateful from offensive posts; there, the network may choose. A tenth of the pieces"
+    " of words were cut in two." + _ENCODER,
+    "topics": "21,029 sentences of SIB-200: the same 700 sentences in 30 languages."
+    + _TAUGHT
+    + " A fifth of the pieces of words were cut in two."
+    + _ENCODER,
     "newsgroups": "9,989 posts of 1993, without headers and most quotes; each pass saw a part of each, of 30 to 254"
-    " pieces. Of a post that is to be named, the first 254 are read." + _ENCODER,
+    " pieces. Of a post that is to be named, the first 254 are read." + _TAUGHT + _ENCODER,
     "sentiment": "8,531 sentences of film reviews and 136,951 of their words and phrases in five grades (Stanford"
     " Sentiment Treebank): “very negative” to “very positive” count as 0, 25, 50, 75 and 100 % positive." + _ENCODER,
 }
