@@ -27,7 +27,7 @@ def warm(server):
     """The first visit of a server imports transformers, which takes its time on a busy machine."""
 
     async def visit() -> None:
-        async with visitors(server, 1, "text", "Gamma") as (first,):
+        async with visitors(server, 1, "text", "Epsilon") as (first,):
             await first.open()
 
     with ThreadPoolExecutor(1) as thread:  # in this one, playwright's own loop is running
@@ -209,11 +209,11 @@ def test_contrast_of_two_classes_is_turned_round(texts):
 def test_colours_follow_the_slider_while_it_moves(texts, drag, record):
     page = texts()
     tags = record(text(page), "data-tag")
-    drag(page.get_by_role("slider", name="Gamma"), 20, 50, release=False)
+    drag(page.get_by_role("slider", name="Epsilon"), 20, 50, release=False)
     assert len(tags()) >= 5
-    assert "gamma=" not in page.url
+    assert "epsilon=" not in page.url
     page.mouse.up()
-    expect(page).to_have_url(re.compile("gamma="))
+    expect(page).to_have_url(re.compile("epsilon="))
 
 
 def test_an_own_text_stays_until_a_better_one_comes(texts):
@@ -241,9 +241,9 @@ def test_an_offensive_sample_waits_behind_a_note(texts):
 
 
 def test_a_link_restores_everything(texts):
-    query = "?rule=cp&epsilon=0.1&class=2&rather-than=3&colours=grey&pieces=1&sample=topic-ja&network=topics"
+    query = "?rule=attnlrp&epsilon=0.1&class=2&rather-than=3&colours=grey&pieces=1&sample=topic-ja&network=topics"
     page = texts(query)
-    shows(page, "cp", "0.1", "health rather than politics")
+    shows(page, "attnlrp", "0.1", "health rather than politics")
     expect(text(page)).to_have_attribute("lang", "ja")
     page.get_by_role("button", name="Copy link").click()
     link = page.get_by_test_id("stCode").first.inner_text().strip()
@@ -276,12 +276,12 @@ def test_tabs(texts):
     page.get_by_role("tab", name="Sweep").click()
     film = page.locator("p.words")
     expect(film).to_have_text(FIRST.text, timeout=60_000)
-    sweep = page.get_by_role("slider", name="Gamma").last
+    sweep = page.get_by_role("slider", name="Epsilon").last
     before = film.locator("span").nth(1).get_attribute("style")
     sweep.press("End")
-    expect(page.get_by_text("Gamma 10", exact=True)).to_be_visible()
+    expect(page.get_by_text("Epsilon 10", exact=True)).to_be_visible()
     expect(film.locator("span").nth(1)).not_to_have_attribute("style", before)
     page.get_by_role("tab", name="Compare rules").click()
-    expect(page.get_by_role("group", name=re.compile("^Words for"))).to_have_count(5)
+    expect(page.get_by_role("group", name=re.compile("^Words for"))).to_have_count(4)
     page.get_by_role("tab", name="Numbers & code").click()
     expect(page.get_by_text("Strongest word")).to_be_visible()

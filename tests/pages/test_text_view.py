@@ -69,10 +69,10 @@ def test_pieces_sum_up_to_their_words(monkeypatch):
 def test_what_is_recommended_for_texts(monkeypatch):
     subject = stand_ins.subject(monkeypatch, TEXTS["plain"])
     text = RECOMMENDED[subject.recommended]
-    composite = explaining.composite(replace(SETTINGS, gamma=0.1), subject)
-    assert composite == lrp.Composite(lrp.Gamma(0.1), attention="cp")
-    assert SETTINGS.gamma == text.gamma == 0.05
-    assert explaining.composite(replace(SETTINGS, rule="cp"), subject).attention == "cp"
+    composite = explaining.composite(replace(SETTINGS, epsilon=0.1), subject)
+    assert composite == lrp.Composite(lrp.Epsilon(0.1, relative=True), attention="cp")
+    assert SETTINGS.epsilon == text.epsilon == 0.001
+    assert explaining.composite(replace(SETTINGS, rule="attnlrp"), subject).attention == "attnlrp"
     assert explaining.composite(replace(SETTINGS, rule="gamma"), subject).default == lrp.Gamma(SETTINGS.gamma)
     assert set(text.compared) <= set(text.others) and "epsilon" not in text.others
 
