@@ -83,7 +83,8 @@ def read(text: str, tokenizer: "Tokenizer", longest: int) -> Reading:
     """What a network gets that reads `longest` pieces at once, those included that the tokenizer adds.
 
     text: as `clean` returns it. tokenizer: one that neither cuts nor pads.
-    Raises ValueError (one sentence, for visitors) where the network knows nothing of the text.
+    Raises ValueError (one sentence, for visitors) where the network knows nothing of the text, or of what it reads of
+    it nothing can be seen.
     """
     encoded = tokenizer.encode(text)
     added = [i for i, special in enumerate(encoded.special_tokens_mask) if special]
@@ -97,6 +98,8 @@ def read(text: str, tokenizer: "Tokenizer", longest: int) -> Reading:
     cut = next((start for start, end in owned[room:] if start < end), None)
     typed, owned = typed[:room], owned[:room]
     words = tuple(Word(text[start:end], start, end) for start, end in script.spans(text[:cut], owned))
+    if typed and not words:
+        raise ValueError("The network reads only the beginning of a text, where nothing can be seen here: shorten it.")
     pieces = dict(zip(typed, _pieces(text, encoded, typed, owned, words), strict=True))
     for i in added:
         place = 0 if not typed or i < typed[0] else len(text[:cut])

@@ -99,6 +99,12 @@ def test_pieces_are_the_tokenizers_own_and_belong_to_words(kind, typed, longest)
     assert all(word.text == found.text[word.start : word.end] for word in found.words)
 
 
+def test_a_beginning_that_cannot_be_seen_is_refused_where_nothing_else_is_read():
+    with pytest.raises(ValueError, match="nothing can be seen"):
+        reading.read("\u200b B", small_tokenizers.byte_level(), 6)
+    assert shown(reading.read("\u200b B", small_tokenizers.byte_level(), 7)) == ["B"]
+
+
 @pytest.mark.parametrize("kind", TOKENIZERS)
 @given(typed=TEXTS, seed=st.integers(0, 99))
 @settings(max_examples=30, deadline=None)
