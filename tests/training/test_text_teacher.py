@@ -68,3 +68,12 @@ def test_a_lesson_mixes_real_texts_with_taught_ones():
     assert [labels[tuple(one)] for one in seen[:-taught]] == wanted[:-taught].argmax(1).tolist()
     plain, _ = Course(DATA, ids, tokenizer, None).lesson(Recipe(1), np.random.default_rng(0))
     assert sorted(map(tuple, plain)) == sorted(map(tuple, ids))
+
+
+def test_a_lesson_cuts_the_share_of_pieces_that_the_recipe_asks_for():
+    tokenizer = text.tokenizer()
+    ids = [found.ids for found in tokenizer.encode_batch(DATA.texts)]
+    course = Course(DATA, ids, tokenizer, None)
+    plain, cut = (course.lesson(Recipe(1, cut=share), np.random.default_rng(0))[0] for share in (0.0, 0.9))
+    assert sum(map(len, cut)) > sum(map(len, plain))
+    assert list(map(tokenizer.decode, cut)) == list(map(tokenizer.decode, plain))
