@@ -173,9 +173,10 @@ def attention(step: Step, message: Message, context: Context) -> Outcome:
         backs = {"value": torch.matmul(probabilities.mT, s)}
     else:
         s = s * 0.5
-        of_weights = torch.matmul(s, heads.value.mT)
-        at_weights = (message.total - dropped) * 0.5  # the sum of A * (s V') is that of s * (A V), half of all
-        of_scores = torch.ops.aten._softmax_backward_data(of_weights, probabilities, -1, probabilities.dtype)
+        # The sum of A * (s V') is that of s * (A V), along the keys of each query and in all.
+        at_weights = (message.total - dropped) * 0.5
+        of_queries = (s * step.outputs[0].available()).sum(-1, keepdim=True)
+        of_scores = torch.matmul(s, heads.value.mT).sub_(of_queries).mul_(probabilities)
         backs = {
             "query": torch.matmul(of_scores, heads.key).mul_(heads.scale / 2),
             "key": torch.matmul(of_scores.mT, heads.query).mul_(heads.scale / 2),

@@ -48,7 +48,7 @@ def modules_of(model: nn.Module) -> list[tuple[str, nn.Module]]:
         raise TypeError("The model holds a TorchScript module, whose operations cannot be seen; use its Python source.")
     if any(module.training for _, module in modules):
         raise ValueError("The model is in train mode; call model.eval() first.")
-    if any(p.dtype in (torch.float16, torch.bfloat16) for _, module in modules for p in module.parameters(False)):
+    if any(p.dtype in (torch.float16, torch.bfloat16) for p in model.parameters()):
         raise ValueError("The model is in half precision; call model.float() first.")
     return modules
 

@@ -41,7 +41,7 @@ class Message:
 
     def at(self, rows: Rows) -> Message:
         """The same relevance for a tensor that has its rows there."""
-        return self if rows == self.rows else Message(self.coefficient, self.value, rows)
+        return self if rows is self.rows or rows == self.rows else Message(self.coefficient, self.value, rows)
 
     def plus(self, other: Message) -> Message:
         """The sum of two messages for the same tensor; keeps the coefficient form where both share the value."""

@@ -32,11 +32,11 @@ class Deviation:
 
     def transpose(self, s: Tensor) -> Tensor:
         """The transposed map of ``s``, shaped like z and x."""
-        scaled = s if self.gain is None else s * self.gain
+        scaled = s.clone() if self.gain is None else s * self.gain
         groups = scaled.reshape(len(self.rstd), -1)
         if self.centred:
-            groups = groups - groups.mean(1, keepdim=True)
-        return (groups * self.rstd).reshape(s.shape)
+            groups.sub_(groups.mean(1, keepdim=True))
+        return groups.mul_(self.rstd).reshape(s.shape)
 
 
 def _given(names: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

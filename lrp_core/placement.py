@@ -25,8 +25,9 @@ TRAILING |= {"baddbmm": 2, "mm": 1}
 
 def place_rows(steps: list[Step], sources: list[Value], output: Value, count: int) -> None:
     """Set ``rows`` of every value; raises ``ValueError`` where a step mixes the rows of a batch."""
+    in_front = Rows(count)
     for value in {value: None for step in steps for value in (*step.inputs, *step.outputs)}:
-        value.rows = Rows(count)
+        value.rows = in_front
     if count == 1:
         return
     for source in sources:

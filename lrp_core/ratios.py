@@ -97,15 +97,15 @@ def over_stabilised(
 
     Where R = c v with v = z or with ``activated``, the v that an activation made of z without changing signs, nothing
     is divided by zero, and no sign need be looked up: s = c |v| / (|z| + epsilon), and s sgn z = c v / (|z| + epsilon).
+    All of it is written over one tensor: on a fresh one, the first touch costs more than the arithmetic.
     """
     v = message.value
     is_alike = v is z or (activated is not None and v is activated.tensor)
     if v is not None and is_alike and (isinstance(epsilon, Tensor) or epsilon):
-        size = v.abs()
-        s = size + epsilon if v is z else z.abs().add_(epsilon)
-        torch.div(message.coefficient, s, out=s)
-        took = taken(epsilon, s, rows, v)
-        return Ratio(s.mul_(size), took)
+        share = z.abs().add_(epsilon)
+        torch.div(v, share, out=share)
+        took = taken(epsilon, share, rows, message.coefficient)
+        return Ratio(share.abs_().mul_(message.coefficient), took)
     sign = torch.where(z >= 0, 1.0, -1.0).to(z.dtype)
     s, dropped = over(message, z + epsilon * sign, rows)
     return Ratio(s, taken(epsilon, s * sign, rows), dropped)

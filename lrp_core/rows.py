@@ -41,7 +41,7 @@ def row_sums(tensor: Tensor, rows: Rows, weights: Tensor | None = None) -> Tenso
     tensor, weights = in_memory_order(tensor, weights)
     if rows.count == 1:
         flat, others = tensor.reshape(-1), None if weights is None else weights.reshape(-1)
-        if len(flat) <= SMALL:
+        if flat.numel() <= SMALL:
             return _sum(flat, others).double()[None]
         pieces = torch.split(flat, SMALL)
         sums = map(_sum, pieces, [None] * len(pieces) if others is None else torch.split(others, SMALL))

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from .weights import WeightCache
 
 
+ONE_ROW = Rows(1)
+
+
 class Value:
     """One tensor as it was at one moment: an operation in place makes a new value."""
 
@@ -31,7 +34,7 @@ class Value:
         self.shape = tensor.shape
         self.part = part
         """name of the input or embedding that this is; relevance stops here"""
-        self.rows = Rows(1)
+        self.rows = ONE_ROW
         """where the rows of the batch lie in it; known once recording has ended"""
         self.consumers: list[Step] = []
         """known while recording"""
@@ -149,7 +152,10 @@ class Context(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a step passes to each of its inputs (None: nothing) and what it kept, (B,) in float64 or 0."""
+    """What a step passes to each of its inputs (None: nothing) and what it kept, (B,) in float64 or 0.
+
+    What it kept comes in the order of the ledger's columns.
+    """
 
     messages: tuple[Message | None, ...]
     bias: Tensor | float = 0.0

@@ -11,12 +11,14 @@ from torch import Tensor
 
 from . import gradient
 from .composite import Composite
-from .ledger import ABSORBERS, Row
+from .ledger import Row
 from .message import Message
 from .rules import Rule
 from .steps import Context, Outcome, Step, Value
 from .target import Target
 from .weights import WeightCache
+
+Messages = tuple[Message | None, ...]
 
 
 class Passage(NamedTuple):
@@ -26,9 +28,9 @@ class Passage(NamedTuple):
     row: Row
     pending: Mapping[Value, Message] | None
     """all that is on its way once the step is done; kept where that is one message, so that a walk can restart there"""
-    messages: tuple[Message | None, ...] | None
+    messages: Messages | None
     """what the step passed on; kept with the above, and by a walk that keeps all"""
-    arrived: tuple[Message | None, ...] | None
+    arrived: Messages | None
     """relevance at the outputs of a step of attention, from which that of its weights follows; as ``messages``"""
 
 
@@ -97,11 +99,11 @@ def walk(
     for step, rule in reversed(plan):
         if step in passages:
             continue
-        messages = tuple(pending.pop(value, None) for value in step.outputs)
-        if all(message is None for message in messages):
+        arriving = tuple([pending.pop(value, None) for value in step.outputs])
+        if arriving.count(None) == len(arriving):
             continue
-        outcome, row = _pass(step, messages, Context(rule, composite, weights, step.outputs[0].rows), zero)
-        for value, message in zip(step.inputs, outcome.messages, strict=True):
+        passed, row = _pass(step, arriving, Context(rule, composite, weights, step.outputs[0].rows), zero)
+        for value, message in zip(step.inputs, passed, strict=True):
             if message is not None:
                 pending[value] = pending[value].plus(message) if value in pending else message
         at_one = sum(value.part is None for value in pending) <= 1
@@ -109,8 +111,8 @@ def walk(
             rule,
             row,
             dict(pending) if at_one or keep_all else None,
-            outcome.messages if at_one or keep_all else None,
-            messages if keep_all and _attends(step) else None,
+            passed if at_one or keep_all else None,
+            arriving if keep_all and _attends(step) else None,
         )
     same = (composite.attention, composite.bias, composite.is_gradient)
     return Trace(start, target, *same, passages, pending, keep_all)
@@ -133,22 +135,24 @@ def _attends(step: Step) -> bool:
     return step.kind == "attention"
 
 
-def _pass(step: Step, messages: tuple[Message | None, ...], context: Context, zero: Tensor) -> tuple[Outcome, Row]:
-    r_out = _sum([message.total for message in messages if message is not None])
-    arrived: Any = messages[0] if len(messages) == 1 else messages
+def _pass(step: Step, arriving: Messages, context: Context, zero: Tensor) -> tuple[Messages, Row]:
+    """What the step passes to each of its inputs, and its row in the ledger."""
+    r_out = _sum([message.total for message in arriving if message is not None])
+    arrived: Any = arriving[0] if len(arriving) == 1 else arriving
     if context.composite.is_gradient:
         result: Any = gradient.propagate(step, arrived, context)
     else:
         assert step.operation is not None
         result = step.operation.propagate(step, arrived, context)
     outcome = _outcome_of(result, step, context)
-    placed = tuple(m if m is None else m.at(v.rows) for m, v in zip(outcome.messages, step.inputs, strict=True))
+    messages, *took = outcome
+    placed = tuple([m if m is None else m.at(v.rows) for m, v in zip(messages, step.inputs, strict=True)])
     passed = [message.total for message in placed if message is not None]
     r_in = _sum(passed) if passed else zero
-    absorbed = {name: a if isinstance(a := getattr(outcome, name), Tensor) else zero for name in ABSORBERS}
+    absorbed = [amount if isinstance(amount, Tensor) else zero for amount in took]
     if outcome.dropped is None:
-        absorbed["dropped"] = r_out - r_in - sum(absorbed.values())
-    return outcome._replace(messages=placed), Row(step, r_out, r_in, **absorbed)
+        absorbed[-1] = r_out - r_in - sum(absorbed)
+    return placed, Row(step, r_out, r_in, *absorbed)
 
 
 def _outcome_of(result: Any, step: Step, context: Context) -> Outcome:

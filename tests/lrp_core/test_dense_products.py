@@ -48,6 +48,29 @@ def test_it_is_the_public_product(calls, shape, has_bias, lies_transposed):
     assert len(calls) == 1
 
 
+@needs_onednn
+@pytest.mark.parametrize("vectors", [4, 11, 12, 64, 65, 200])
+@pytest.mark.parametrize("has_bias", [False, True])
+def test_the_sides_are_exchanged_for_a_few_vectors_and_nobody_can_tell(calls, vectors, has_bias):
+    generator = torch.Generator().manual_seed(0)
+    x, weight = torch.randn(1, vectors, 8, generator=generator), torch.randn(5, 8, generator=generator)
+    bias = torch.randn(5, generator=generator) if has_bias else None
+    z = linear(x, weight, bias)
+    torch.testing.assert_close(z, F.linear(x, weight, bias), rtol=1e-5, atol=1e-5)
+    assert z.is_contiguous()
+    assert (calls[0][0] is weight) == (vectors in (12, 64))
+
+
+@needs_onednn
+def test_a_weight_that_somebody_writes_to_behind_the_back_of_autograd_counts_at_once(calls):
+    model = nn.Sequential(nn.Linear(8, 5)).eval().requires_grad_(False)
+    x = torch.rand(12, 8)
+    lrp.record(model, x)
+    model[0].weight.data[2] = 0.0
+    model[0].bias.data[2] = 7.0
+    assert (lrp.record(model, x).output[:, 2] == 7).all()
+
+
 @pytest.mark.parametrize(
     "x",
     [torch.rand(12, 8, dtype=torch.float64), torch.rand(1, 8), torch.rand(8), torch.rand(0, 8)],

@@ -38,6 +38,17 @@ NORMS = {
 }
 
 
+@pytest.mark.parametrize("name", [name for name in NORMS if "hand" not in name and name != "unit length"])
+def test_the_transposed_map_leaves_what_it_is_given_as_it_was(name):
+    forward, norm, *_ = NORMS[name]
+    tape = lrp.record(Net(forward, norm=norm), vectors(3, 6))
+    (step,) = [step for step in tape.steps if step.kind == "norm"]
+    s = torch.randn(step.output_shape, dtype=D)
+    before = s.clone()
+    step.memo["deviation"].transpose(s)
+    assert torch.equal(s, before)
+
+
 def by_loops(norm, x, relevance, groups, centred, epsilon=0.0, bias="absorb"):
     """z_i = g_i (x_i - mean) / deviation + b_i, split in proportion to what each x_j gives to z_i; x (6,)."""
     gain = getattr(norm, "weight", None)
