@@ -1,19 +1,11 @@
 """What the network believes, as bars: ten upright ones for the digits, five lying ones for classes with long names."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
-import streamlit as st
-
+from pages.shared.components.component import component
 from pages.shared.wording import percent
 
-_HERE = Path(__file__)
-_component = st.components.v2.component(
-    "bars",
-    html='<ol role="list"></ol>',
-    css=_HERE.with_suffix(".css").read_text("utf-8"),
-    js=_HERE.with_suffix(".js").read_text("utf-8"),
-)
+_component = component(__file__, '<ol role="list"></ol>')
 
 
 def bars(

@@ -1,14 +1,13 @@
 """A picture with the square that the network sees, which can be moved and resized: mouse, finger or keyboard."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
+from pages.shared.components.component import component
 from pages.shared.settings import SMALLEST_CROP, is_crop
 
-_HERE = Path(__file__)
 _HTML = """
 <div class="stage">
   <img draggable="false">
@@ -23,12 +22,7 @@ _HTML = """
 </div>
 <output></output>
 """
-_component = st.components.v2.component(
-    "crop_view",
-    html=_HTML,
-    css=_HERE.with_suffix(".css").read_text("utf-8"),
-    js=_HERE.with_suffix(".js").read_text("utf-8"),
-)
+_component = component(__file__, _HTML)
 
 
 def crop_view(

@@ -9,14 +9,12 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import streamlit as st
 
 from lrp_core import heatmap
+from pages.shared.components.component import component
 
-_HERE = Path(__file__)
 _HTML = """
 <div class="stage">
   <canvas role="img"></canvas><p class="words" role="img" dir="auto"></p>
@@ -28,12 +26,7 @@ _HTML = """
 </div>
 <div class="strip" role="group"></div>
 """
-_component = st.components.v2.component(
-    "film",
-    html=_HTML,
-    css=_HERE.with_name("range.css").read_text("utf-8") + _HERE.with_suffix(".css").read_text("utf-8"),
-    js=_HERE.with_suffix(".js").read_text("utf-8"),
-)
+_component = component(__file__, _HTML, "range")
 
 
 @dataclass(frozen=True, eq=False)

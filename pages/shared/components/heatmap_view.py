@@ -6,16 +6,14 @@ screen equals what is downloaded.
 """
 
 import base64
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import streamlit as st
 from PIL import Image
 
 from lrp_core import heatmap
+from pages.shared.components.component import component
 
-_HERE = Path(__file__)
 _HTML = """
 <div class="map" role="application" tabindex="0" aria-roledescription="heatmap"
      aria-label="Heatmap values: move with the arrow keys">
@@ -24,12 +22,7 @@ _HTML = """
 <div class="legend" hidden><canvas role="presentation"></canvas><span></span><span></span><span></span></div>
 <output class="reading"></output>
 """
-_component = st.components.v2.component(
-    "heatmap_view",
-    html=_HTML,
-    css=_HERE.with_suffix(".css").read_text("utf-8"),
-    js=_HERE.with_suffix(".js").read_text("utf-8"),
-)
+_component = component(__file__, _HTML)
 
 
 def heatmap_view(

@@ -13,24 +13,18 @@ before `mount()`, or a failing run takes the slider away. Use a container to pla
 """
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import streamlit as st
 
+from pages.shared.components.component import component
 from pages.shared.pace import gap_ms
 
-_HERE = Path(__file__)
 _HTML = """
 <div class="head"><label for="range"></label><output for="range" aria-live="off"></output></div>
 <div class="rail"><input id="range" type="range" min="0" step="1"><i class="home" aria-hidden="true"></i></div>
 <p class="reason" role="status"></p>
 """
-_component = st.components.v2.component(
-    "live_slider",
-    html=_HTML,
-    css=_HERE.with_name("range.css").read_text("utf-8") + _HERE.with_suffix(".css").read_text("utf-8"),
-    js=_HERE.with_suffix(".js").read_text("utf-8"),
-)
+_component = component(__file__, _HTML, "range")
 _LARGEST_SEQUENCE = 2**53 - 1  # the largest integer that survives the way through JavaScript
 
 

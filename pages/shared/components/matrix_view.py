@@ -5,25 +5,18 @@ own scale, so that its shape can be seen.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-import streamlit as st
 
 from lrp_core import tokens
+from pages.shared.components.component import component
 from pages.shared.wording import signed
 
-_HERE = Path(__file__)
 _HTML = """
 <div class="frame"><table><thead></thead><tbody></tbody></table></div>
 <output class="reading"></output>
 """
-_component = st.components.v2.component(
-    "matrix_view",
-    html=_HTML,
-    css=_HERE.with_suffix(".css").read_text("utf-8"),
-    js=_HERE.with_suffix(".js").read_text("utf-8"),
-)
+_component = component(__file__, _HTML)
 
 
 def matrix_view(

@@ -2,23 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-_HERE = Path(__file__)
+from pages.shared.components.component import component
+
 _HTML = """
 <div class="board" role="application" tabindex="0" aria-roledescription="scene"><img draggable="false"></div>
 <p class="hint"></p>
 <output></output>
 """
-_component = st.components.v2.component(
-    "scene_board",
-    html=_HTML,
-    css=_HERE.with_suffix(".css").read_text("utf-8"),
-    js=_HERE.with_suffix(".js").read_text("utf-8"),
-)
+_component = component(__file__, _HTML)
 
 MOST_STEPS = 50
 

@@ -4,18 +4,13 @@ import base64
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import streamlit as st
 from PIL import Image, ImageOps
 
-_HERE = Path(__file__)
-_component = st.components.v2.component(
-    "thumbnails",
-    html='<div class="grid" role="group"></div>',
-    css=_HERE.with_suffix(".css").read_text("utf-8"),
-    js=_HERE.with_suffix(".js").read_text("utf-8"),
-)
+from pages.shared.components.component import component
+
+_component = component(__file__, '<div class="grid" role="group"></div>')
 
 
 @dataclass(frozen=True)

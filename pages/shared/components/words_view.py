@@ -6,15 +6,14 @@ Whatever the text holds, it is put on the page as text and never as markup.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import streamlit as st
 
 from lrp_core import heatmap, tokens
+from pages.shared.components.component import component
 from pages.shared.wording import MINUS, signed
 
-_HERE = Path(__file__)
 _HTML = """
 <div class="both">
   <div class="left">
@@ -37,12 +36,7 @@ _HTML = """
 </div>
 <p class="others"></p>
 """
-_component = st.components.v2.component(
-    "words_view",
-    html=_HTML,
-    css=_HERE.with_suffix(".css").read_text("utf-8"),
-    js=_HERE.with_suffix(".js").read_text("utf-8"),
-)
+_component = component(__file__, _HTML)
 
 MOST_BARS = 12
 """How many bars are shown until all are asked for: those of the strongest words."""
