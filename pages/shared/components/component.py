@@ -12,10 +12,10 @@ def component(module: str, html: str, *styles: str) -> Any:
     Args:
         module: The module's `__file__`.
         html: What stands in the component before its script has run.
-        styles: Names of styles in the same folder that come before its own.
+        styles: Names of styles in the same folder that come before its own, after the one that all begin with.
     """
     here = Path(module)
-    sheets = [*(here.with_name(f"{name}.css") for name in styles), here.with_suffix(".css")]
+    sheets = [*(here.with_name(f"{name}.css") for name in ("base", *styles)), here.with_suffix(".css")]
     return st.components.v2.component(
         here.stem,
         html=html,

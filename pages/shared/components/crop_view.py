@@ -22,7 +22,7 @@ _HTML = """
 </div>
 <output></output>
 """
-_component = component(__file__, _HTML)
+_component = component(__file__, _HTML, "heard")
 
 
 def crop_view(

@@ -22,7 +22,7 @@ _HTML = """
 <div class="legend" hidden><canvas role="presentation"></canvas><span></span><span></span><span></span></div>
 <output class="reading"></output>
 """
-_component = component(__file__, _HTML)
+_component = component(__file__, _HTML, "legend")
 
 
 def heatmap_view(

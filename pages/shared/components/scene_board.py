@@ -13,7 +13,7 @@ _HTML = """
 <p class="hint"></p>
 <output></output>
 """
-_component = component(__file__, _HTML)
+_component = component(__file__, _HTML, "heard")
 
 MOST_STEPS = 50
 

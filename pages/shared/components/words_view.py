@@ -36,7 +36,7 @@ _HTML = """
 </div>
 <p class="others"></p>
 """
-_component = component(__file__, _HTML)
+_component = component(__file__, _HTML, "legend")
 
 MOST_BARS = 12
 """How many bars are shown until all are asked for: those of the strongest words."""
