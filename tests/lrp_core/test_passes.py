@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 import lrp_core as lrp
 from models.torchvision_compat import import_torchvision
-from tests.lrp_core.networks import RandomNetwork, random_input
+from tests.lrp_core.networks import Net, RandomNetwork, random_input
 
 aten = torch.ops.aten
 FORWARD = {aten.conv1d, aten.conv2d, aten.conv3d, aten.mkldnn_convolution}
@@ -234,3 +235,43 @@ def test_the_counter_sees_every_direction():
     for context in (torch.no_grad, torch.inference_mode):
         with context():
             assert passes(both) == {"forward": 1, "backward": 2, "product": 1}
+
+
+class Made(TorchDispatchMode):
+    """The operations that make a tensor of at least so many numbers: the first touch of fresh memory costs most."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.size, self.by = size, []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        given = {t.untyped_storage().data_ptr() for t in tree_leaves((args, kwargs)) if isinstance(t, torch.Tensor)}
+        result = func(*args, **(kwargs or {}))
+        tensors = [t for t in tree_leaves(result) if isinstance(t, torch.Tensor) and t.numel() >= self.size]
+        self.by += [func.overloadpacket.__name__ for t in tensors if t.untyped_storage().data_ptr() not in given]
+        return result
+
+
+def test_a_step_with_epsilon_makes_two_tensors_and_writes_over_them():
+    layers = nn.Sequential(nn.Linear(64, 64), nn.GELU(), nn.Linear(64, 64), nn.LayerNorm(64), nn.Linear(64, 3))
+    tape = lrp.record(
+        Net(lambda m, x: m.layers(x).mean(1), layers=layers).eval(), torch.randn(1, 32, 64, dtype=torch.float64)
+    )
+    with Made(32 * 64) as made:
+        relevance = tape.explain(lrp.presets.epsilon(1e-6), lrp.Target.logit(0)).relevance
+    assert relevance.shape == (1, 32, 64)
+    head = ["mm"]  # whose shares are of fewer numbers
+    norm, linear, relevance_itself = ["abs", "mul"], ["abs", "mm"], ["mul"]
+    assert made.by == [*head, *norm, *linear, *linear, *relevance_itself]
+
+
+def test_attention_makes_its_scores_once_and_writes_over_them():
+    def attend(m, x):
+        query, key, value = (layer(x).unflatten(-1, (2, 4)).transpose(1, 2) for layer in (m.query, m.key, m.value))
+        return nn.functional.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2).mean(1)
+
+    layers = {name: nn.Linear(8, 8) for name in ("query", "key", "value")}
+    tape = lrp.record(Net(attend, **layers).eval(), torch.randn(1, 32, 8, dtype=torch.float64))
+    with Made(2 * 32 * 32) as made:
+        tape.explain(lrp.presets.attn_lrp(), lrp.Target.logit(0))
+    assert made.by == ["bmm"]
