@@ -7,6 +7,7 @@ python -m benchmarks.text_speed --tokens 64 --layers 2 --rounds 3
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from itertools import count
@@ -83,7 +84,9 @@ def main() -> None:
     options = _options()
     torch.set_num_threads(options.threads)
     model = xlm_r(options.layers)
+    kept = "kept" if "MALLOC_TRIM_THRESHOLD_" in os.environ else "as the C library likes, which costs a first map time"
     print(f"torch {torch.__version__}, {options.threads} threads, {options.layers} layers; ratios to FG")
+    print(f"freed memory: {kept} (benchmarks/README.md)")
     for tokens in options.tokens:
         work = {(name, ""): job for name, job in jobs(model, tokens).items()}
         shortest(work, rounds=1)
