@@ -6,35 +6,35 @@ st.set_page_config(page_title="LRP lab", page_icon="assets/icon.svg", layout="wi
 st.navigation(
     [
         st.Page(
-            "pages/home.py",
+            "pages/home/page.py",
             title="Home",
             icon=":material/home:",
             default=True,
             help="What this laboratory is, and a live example of each page.",
         ),
         st.Page(
-            "pages/digits.py",
+            "pages/digits/page.py",
             title="Handwritten digits",
             icon=":material/draw:",
             url_path="digits",
             help="Draw a digit and see which strokes speak for the network's answer.",
         ),
         st.Page(
-            "pages/photos.py",
+            "pages/photos/page.py",
             title="Photos",
             icon=":material/photo_camera:",
             url_path="photos",
             help="Bring a photo and see which parts of it speak for the network's answer.",
         ),
         st.Page(
-            "pages/text.py",
+            "pages/text/page.py",
             title="Text",
             icon=":material/notes:",
             url_path="text",
             help="Take a sentence or type one and see which words speak for the network's answer.",
         ),
         st.Page(
-            "pages/question_answering.py",
+            "pages/questions/page.py",
             title="Question answering",
             icon=":material/forum:",
             url_path="question_answering",

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models import digits, drawing
+from models import digits
+from models.digits import drawing
 from models.torchvision_compat import import_torchvision
 
 FORWARD = "forward (F)"

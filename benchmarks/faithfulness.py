@@ -20,13 +20,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrp_core import evaluation
-from models import photos, text, vqa
-from training import photo_data, text_data
+from lrp_core.evaluation import pictures as evaluation
+from models import photos, text
+from models.scenes import answerer
+from training.photos import data as photo_data
+from training.text import data as text_data
 
-from . import methods, picture_faithfulness, scene_truth, text_faithfulness, text_methods
+from . import methods, picture_faithfulness, scene_truth
 from .figures import DIGITS, described, table
 from .picture_faithfulness import BLUR, FEW, FILLS, GRID, PATCH, STEPS, SURE
+from .text import faithfulness as text_faithfulness
+from .text import methods as text_methods
 
 SEED = 0
 
@@ -128,7 +132,7 @@ def of_texts(options: argparse.Namespace) -> dict[str, Any]:
 def of_scenes(options: argparse.Namespace) -> dict[str, Any]:
     """Measure the network that answers questions about scenes, where it is right."""
     try:
-        net = vqa.load(options.weights)
+        net = answerer.load(options.weights)
         measured = scene_truth.measure(net, options.questions, scene_truth.of_scenes(SEED))
     except (FileNotFoundError, ValueError) as error:
         raise SystemExit(str(error)) from None
@@ -157,9 +161,9 @@ def _options() -> argparse.Namespace:
     words.add_argument("--out", type=Path, default=text.ASSETS / "faithfulness.json")
     asked = of.add_parser("scenes", help="the bundled network that answers questions about scenes")
     asked.set_defaults(measure=of_scenes, columns=scene_truth.columns)
-    asked.add_argument("--weights", type=Path, default=vqa.ASSETS, help="folder of the network's weights")
+    asked.add_argument("--weights", type=Path, default=answerer.ASSETS, help="folder of the network's weights")
     asked.add_argument("--questions", type=int, default=1200, help="questions that it answers right")
-    asked.add_argument("--out", type=Path, default=vqa.ASSETS / "faithfulness.json")
+    asked.add_argument("--out", type=Path, default=answerer.ASSETS / "faithfulness.json")
     options = parser.parse_args()
     counts = {"mosaics", "flips", "comments", "sentences", "texts", "questions"} & vars(options).keys()
     if min(getattr(options, count) for count in counts) < 1:

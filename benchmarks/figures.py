@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lrp_core import evaluation
+from lrp_core.evaluation import pictures as evaluation
 
 DIGITS = 4  # of the figures that are written
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import lrp_core as lrp
-from lrp_core import evaluation
+from lrp_core.evaluation import pictures as evaluation
 
 from .methods import Methods, maps
 

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 import torch
 from streamlit.web import cli
 
+from models.photos.torchvision_nets import CHECKPOINTS
 from models.torchvision_compat import import_torchvision
-from models.torchvision_nets import CHECKPOINTS
 
 
 def make(folder: str) -> None:

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 import lrp_core as lrp
-from lrp_core import mask_evaluation
-from models import questions, scenes, vqa
-from models.questions import FAMILIES, Question
+from lrp_core.evaluation import masks as mask_evaluation
+from models import scenes
+from models.scenes import answerer, questions
+from models.scenes.questions import FAMILIES, Question
 
 from .figures import DIGITS, described
 from .methods import noise
@@ -78,7 +79,7 @@ def of_scenes(seed: int) -> Methods:
 def _boxed(composite: lrp.Composite, conv: lrp.Rule | None = None, cp: bool = False) -> lrp.Composite:
     """With zB on the layer that sees the pixels, another rule on the other convolutions, attention by CP-LRP."""
     by_kind = {"conv": conv} if conv else {}
-    box = {BOXED: lrp.ZBox(vqa.LOW, vqa.HIGH)}
+    box = {BOXED: lrp.ZBox(answerer.LOW, answerer.HIGH)}
     attention = "cp" if cp else composite.attention
     return lrp.Composite(composite.default, by_kind=by_kind, by_name=box, attention=attention)
 
@@ -90,14 +91,14 @@ def asked(seeds: Sequence[int]) -> Iterator[Asked]:
         drawn = scenes.render(scene)
         for question in questions.make(scene, Random(seed), FAMILIES):
             masks = {truth: drawn.masks[list(getattr(question, truth))].any(0) for truth in TRUTHS}
-            yield Asked(question, drawn.pixels, masks, vqa.LABELS.index(question.answer))
+            yield Asked(question, drawn.pixels, masks, answerer.LABELS.index(question.answer))
 
 
 def inputs(some: Sequence[Asked]) -> tuple[Tensor, Tensor]:
     """Pictures (B, 3, 128, 128) and token ids (B, T), padded to the longest."""
-    words = [vqa.encode(one.question.text)[0] for one in some]
-    padded = torch.nn.utils.rnn.pad_sequence(words, batch_first=True, padding_value=vqa.PAD)
-    return vqa.normalise(np.stack([one.pixels for one in some])), padded
+    words = [answerer.encode(one.question.text)[0] for one in some]
+    padded = torch.nn.utils.rnn.pad_sequence(words, batch_first=True, padding_value=answerer.PAD)
+    return answerer.normalise(np.stack([one.pixels for one in some])), padded
 
 
 def answered_right(net: Any, some: Sequence[Asked]) -> list[Asked]:

@@ -5,26 +5,12 @@
 >>> explanation.relevance, explanation.ledger.total
 """
 
-from . import (
-    affine_ops,
-    attention,
-    elementwise,
-    evaluation,
-    heatmap,
-    mask_evaluation,
-    norms,
-    pooling,
-    presets,
-    products,
-    shaping,
-    tokens,
-    word_evaluation,
-)
+from . import evaluation, heatmap, presets, propagation, tokens
 from .composite import Composite
 from .errors import UnsupportedOp
 from .explanation import Explanation
 from .ledger import Ledger
-from .record import record
+from .recording.recorder import record
 from .registry import propagates
 from .rules import LRP0, AlphaBeta, Epsilon, Flat, Gamma, Gradient, Pass, Rule, WSquare, ZBox, ZPlus
 from .steps import Context, Outcome, Step
@@ -54,20 +40,9 @@ __all__ = [
     "ZPlus",
     "evaluation",
     "heatmap",
-    "mask_evaluation",
     "presets",
     "propagates",
+    "propagation",
     "record",
     "tokens",
-    "word_evaluation",
 ]
-
-_REGISTERED = (
-    affine_ops,
-    attention,
-    elementwise,
-    norms,
-    pooling,
-    products,
-    shaping,
-)  # importing them fills the table of operations

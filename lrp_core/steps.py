@@ -15,9 +15,9 @@ from .rows import Rows
 
 if TYPE_CHECKING:
     from .composite import Composite
-    from .linear_maps import LinearMap
+    from .propagation.linear_maps import LinearMap
+    from .propagation.weights import WeightCache
     from .rules import Rule
-    from .weights import WeightCache
 
 
 ONE_ROW = Rows(1)

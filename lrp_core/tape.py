@@ -9,7 +9,6 @@ from fnmatch import fnmatchcase
 import torch
 from torch import Tensor
 
-from .attention import attending, of_weights
 from .composite import Composite
 from .errors import UnsupportedOp
 from .explanation import Explanation
@@ -17,13 +16,14 @@ from .ledger import Ledger
 from .limits import Budget
 from .message import Message
 from .modes import plain_arithmetic
-from .ratios import Denominator
+from .propagation.attention import attending, of_weights
+from .propagation.ratios import Denominator
+from .propagation.weights import WeightCache
 from .rows import Rows
 from .rules import Rule
 from .steps import Step, Value
 from .target import Target
 from .walk import Passage, Trace, walk
-from .weights import WeightCache
 
 
 @dataclass(eq=False)

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from . import gradient
 from .composite import Composite
 from .ledger import Row
 from .message import Message
+from .propagation import gradient
+from .propagation.weights import WeightCache
 from .rules import Rule
 from .steps import Context, Outcome, Step, Value
 from .target import Target
-from .weights import WeightCache
 
 Messages = tuple[Message | None, ...]
 

@@ -17,14 +17,15 @@ import torch
 from torch import Tensor
 
 import lrp_core as lrp
-from lrp_core import evaluation, word_evaluation
+from lrp_core.evaluation import pictures as evaluation
+from lrp_core.evaluation import words as word_evaluation
 from models import text
-from models.reading import Reading
-from training import text_data
+from models.text.reading import Reading
+from training.text import data as text_data
 
-from . import text_methods
-from .picture_faithfulness import spread
-from .text_methods import Methods
+from ..picture_faithfulness import spread
+from . import methods as text_methods
+from .methods import Methods
 
 FEWEST, MOST = 5, 40
 """Words of a text that are deleted one after the other."""

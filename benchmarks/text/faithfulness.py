@@ -12,12 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lrp_core import word_evaluation
+from lrp_core.evaluation import words as word_evaluation
 from models import text
-from training import text_data
+from training.text import data as text_data
 
-from . import text_deletion, text_methods, text_truth
-from .figures import DIGITS, described, described_draws
+from ..figures import DIGITS, described, described_draws
+from . import deletion as text_deletion
+from . import methods as text_methods
+from . import truth as text_truth
 
 DRAWS, DRAWS_AT_ONCE = 1000, 50
 

@@ -1,7 +1,7 @@
 """What a classifier of XLM-R base's size costs a server: seconds to load, memory, first map and slider step.
 
-    python -m benchmarks.text_load                  # 278 million weights, 1.1 GB saved into a temporary folder
-    python -m benchmarks.text_load --size small     # seconds
+    python -m benchmarks.text.load                  # 278 million weights, 1.1 GB saved into a temporary folder
+    python -m benchmarks.text.load --size small     # seconds
 
 The weights are random: what they cost is what trained ones cost. They are saved as Hugging Face's classifiers are, and
 loaded through the way of the page. *MB* is the process's resident set after each step, and at its highest during it.
@@ -23,8 +23,8 @@ from typing import Any
 import torch
 
 import lrp_core as lrp
-from models import text_networks
-from models.reading import Reading
+from models.text import networks as text_networks
+from models.text.reading import Reading
 from models.torchvision_compat import import_torchvision
 
 SIZES: dict[str, dict[str, int]] = {
@@ -137,7 +137,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as root:
         folder = Path(root) / "random"
         arguments = ["--save", str(folder), "--size", options.size, *(["--halves"] if options.halves else [])]
-        subprocess.run([sys.executable, "-m", "benchmarks.text_load", *arguments], check=True, stderr=subprocess.PIPE)
+        subprocess.run([sys.executable, "-m", "benchmarks.text.load", *arguments], check=True, stderr=subprocess.PIPE)
         os.environ["LRP_TEXT_MODELS"] = root
         size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
         print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {size:.0f} MB, {options.tokens} tokens")

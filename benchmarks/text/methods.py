@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 import lrp_core as lrp
-from models import reading, text
-from models.reading import Reading
+from models import text
+from models.text import reading
+from models.text.reading import Reading
 
 Baseline = Callable[[Any, Tensor, lrp.Target], Tensor]
 """A network, token ids (B, T) and a target to relevance of the tokens (B, T)."""

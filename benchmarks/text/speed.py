@@ -1,7 +1,7 @@
 """How long the relevance of a text takes on a network of XLM-R base's size, beside gradient and modified gradients.
 
-python -m benchmarks.text_speed                          # 64 and 256 tokens, twelve layers: minutes on two idle cores
-python -m benchmarks.text_speed --tokens 64 --layers 2 --rounds 3
+python -m benchmarks.text.speed                          # 64 and 256 tokens, twelve layers: minutes on two idle cores
+python -m benchmarks.text.speed --tokens 64 --layers 2 --rounds 3
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from torch import Tensor, nn
 import lrp_core as lrp
 from models.torchvision_compat import import_torchvision
 
-from . import modified_gradients
-from .contest import Job
-from .measure import shortest
+from .. import modified_gradients
+from ..contest import Job
+from ..measure import shortest
 
 FORWARD, GRADIENT = "forward", "forward + gradient of the words (FG)"
 MODIFIED, MODIFIED_CP = "AttnLRP by modified gradients", "CP-LRP by modified gradients"

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 
 import lrp_core as lrp
-from lrp_core import word_evaluation
+from lrp_core.evaluation import words as word_evaluation
 from models import text
-from models.reading import Reading
-from training import text_data
+from models.text.reading import Reading
+from training.text import data as text_data
 
-from . import text_methods
-from .text_methods import Methods
+from . import methods as text_methods
+from .methods import Methods
 
 NEITHER = text.LABELS["offensive"].index("neither")
 POSITIVE, NEGATIVE = (text.LABELS["sentiment"].index(label) for label in ("positive", "negative"))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .evaluation import check_numbers, ranking
+from .pictures import check_numbers, ranking
 
 POOLINGS: dict[str, Callable[[Tensor], Tensor]] = {
     "sum,pos": lambda relevance: relevance.sum(1).clamp(min=0),

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .modes import plain_arithmetic
+from ..modes import plain_arithmetic
 
 
 def mosaic(pictures: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from math import inf
 import torch
 from torch import Tensor
 
-from .evaluation import check_numbers
+from .pictures import check_numbers
 
 Spans = Sequence[tuple[int, int]]
 """First character of each word, and the one after its last, in the order of the text."""

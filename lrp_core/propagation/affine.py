@@ -14,22 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..message import Message
+from ..rows import row_sums
+from ..rules import LRP0, AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, WSquare, ZBox, ZPlus
+from ..steps import Context, Outcome, Step
 from .boxes import share_within_box
 from .layer import Layer, Share
-from .message import Message
-from .ratios import (
-    epsilon_of,
-    over,
-    over_output,
-    over_stabilised,
-    ratio_of_value,
-    taken,
-    tiny,
-    visible_output,
-)
-from .rows import row_sums
-from .rules import LRP0, AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, WSquare, ZBox, ZPlus
-from .steps import Context, Outcome, Step
+from .ratios import epsilon_of, over, over_output, over_stabilised, ratio_of_value, taken, tiny, visible_output
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..registry import op_name, propagates
 from .affine import propagate
 from .linear_maps import Contraction, Conv, Dense, Diagonal, LinearMap, norm_scale
-from .registry import op_name, propagates
 
 
 def _each(value: Any, count: int) -> tuple[int, ...]:

@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .message import Message
+from ..message import Message
+from ..registry import propagates
+from ..rows import row_sums
+from ..steps import Context, Outcome, Step, Value
 from .products import coefficient_of
-from .registry import propagates
-from .rows import row_sums
-from .steps import Context, Outcome, Step, Value
 
 
 def _run_softmax(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tracked: Any) -> Any:

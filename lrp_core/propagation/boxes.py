@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..message import Message
+from ..rules import ZBox
+from ..steps import Context, Step
 from .linear_maps import Conv, Dense, LinearMap
-from .message import Message
 from .ratios import Denominator, is_rectified
-from .rules import ZBox
-from .steps import Context, Step
 from .weights import negative, positive
 
 

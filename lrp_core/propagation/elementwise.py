@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function
 
-from .message import Message
+from ..message import Message
+from ..registry import propagates
+from ..rows import row_sums
+from ..steps import Context, Outcome, Step, Value, found
 from .ratios import over_output
-from .registry import propagates
-from .rows import row_sums
-from .steps import Context, Outcome, Step, Value, found
 
 GATES = {"sigmoid": 3, "hardsigmoid": 3, "softmax": 3, "silu": 2, "gelu": 2, "relu": 2, "tanh": 1}
 """operations that make a gate, a factor that lets a signal through; of two, the higher one is the gate"""

@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
+from ..message import Message
+from ..steps import Context, Outcome, Step
 from .adjoint import adjoint
-from .message import Message
 from .pooling import max_pool
-from .steps import Context, Outcome, Step
 
 
 def propagate(step: Step, arrived: Message | tuple[Message | None, ...], context: Context) -> Outcome:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..message import Message
+from ..steps import Context, Step, is_nonnegative
 from .linear_maps import LinearMap
-from .message import Message
 from .ratios import is_rectified, tiny, visible_output
-from .steps import Context, Step, is_nonnegative
 from .weights import negative, positive
 
 OTHER = {"positive": "negative", "negative": "positive"}

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..rows import Rows, weighed
 from .adjoint import adjoint
 from .dense_products import linear
-from .rows import Rows, weighed
 
 MANY = 8
 """vectors from which it is worth looking for zeros among them"""

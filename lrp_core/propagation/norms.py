@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .message import Message
+from ..message import Message
+from ..registry import propagates
+from ..rows import row_sums, weighed
+from ..rules import Pass
+from ..steps import Context, Outcome, Step
 from .ratios import epsilon_of, over_output, over_stabilised
-from .registry import propagates
-from .rows import row_sums, weighed
-from .rules import Pass
-from .steps import Context, Outcome, Step
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..message import Message
+from ..registry import op_name, propagates
+from ..steps import Context, Outcome, Step
 from .adjoint import adjoint
-from .message import Message
 from .ratios import over_output
-from .registry import op_name, propagates
-from .steps import Context, Outcome, Step
 
 _WITH_INDICES: dict[str, Callable[..., Any]] = {
     name: getattr(F, f"{name}_with_indices")

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..message import Message
+from ..registry import propagates
+from ..rows import row_sums
+from ..steps import Context, Outcome, Step, Value
 from .adjoint import adjoint
 from .elementwise import halves_or_signal
-from .message import Message
 from .ratios import over
-from .registry import propagates
-from .rows import row_sums
-from .steps import Context, Outcome, Step, Value
 
 
 def coefficient_of(step: Step, message: Message, context: Context) -> tuple[Tensor, Tensor | float]:

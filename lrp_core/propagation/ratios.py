@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .message import Message
-from .rows import Rows, row_sums
-from .rules import Rule
-from .steps import Step, Value
+from ..message import Message
+from ..rows import Rows, row_sums
+from ..rules import Rule
+from ..steps import Step, Value
 
 
 def tiny(dtype: torch.dtype) -> float:

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..message import Message
+from ..registry import propagates
+from ..rows import row_sums
+from ..steps import Context, Outcome, Step, Value, found, replaced
 from .adjoint import adjoint
-from .message import Message
-from .registry import propagates
-from .rows import row_sums
-from .steps import Context, Outcome, Step, Value, found, replaced
 
 
 def _run_dropout(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tracked: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from . import limits
+from .. import limits
 
 
 @dataclass(frozen=True, eq=False)

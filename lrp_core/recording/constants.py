@@ -7,7 +7,7 @@ activation passes its relevance to the signal, so the gate takes none.
 
 from __future__ import annotations
 
-from .steps import Step, Value
+from ..steps import Step, Value
 
 ENTRYWISE = {"add", "sub", "rsub", "mul", "div", "neg", "pow", "square", "sqrt", "rsqrt", "exp", "abs", "log1p"}
 ENTRYWISE |= {"tanh", "sigmoid", "erf", "softplus", "relu", "relu6", "clamp", "hardsigmoid", "hardtanh", "reciprocal"}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..propagation.linear_maps import Diagonal, merge
+from ..propagation.weights import WeightCache
+from ..steps import Step, Value, can_be_dropped
+from ..tape import Tape
 from .constants import find_constants
-from .linear_maps import Diagonal, merge
 from .placement import place_rows
-from .steps import Step, Value, can_be_dropped
-from .tape import Tape
-from .weights import WeightCache
 
 
 def finish(

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from .linear_maps import Dense, Diagonal
-from .rows import Rows
-from .steps import Step, Value, found
+from ..propagation.linear_maps import Dense, Diagonal
+from ..rows import Rows
+from ..steps import Step, Value, found
 
 REDUCTIONS = ("mean", "sum", "amax", "max")
 IN_PLACE_KINDS = ("activation", "add")

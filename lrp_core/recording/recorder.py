@@ -10,15 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from ..modes import plain_arithmetic
+from ..propagation.elementwise import is_mask, keeps_sign
+from ..propagation.weights import cache_of
+from ..registry import lookup, op_name
+from ..steps import Operation, Step, Value, can_be_dropped, found, replaced
+from ..tape import Tape
 from .call import check_input, chosen, modules_of, named_arguments
-from .elementwise import is_mask, keeps_sign
 from .finish import finish
-from .modes import plain_arithmetic
-from .registry import lookup, op_name
-from .steps import Operation, Step, Value, can_be_dropped, found, replaced
-from .tape import Tape
 from .unfolding import UNFOLDED
-from .weights import cache_of
 
 MAKES_CONSTANTS = {"zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like"} | {
     f"new_{name}" for name in ("zeros", "ones", "empty", "full", "tensor")

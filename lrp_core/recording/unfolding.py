@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .elementwise import gated
+from ..propagation.elementwise import gated
 
 Weights = Sequence[Tensor | None]
 State = tuple[Tensor, ...]

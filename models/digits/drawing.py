@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 CANVAS = 280
-STROKES_FILE = Path(__file__).parent.parent / "assets" / "digits" / "strokes.json"
+STROKES_FILE = Path(__file__).parents[2] / "assets" / "digits" / "strokes.json"
 
 MAX_STROKES, MAX_POINTS = 200, 10_000
 """What a whole drawing may hold; the rest of a hostile one is left out."""

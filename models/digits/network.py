@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from models import bundled
+from models.weights import bundled
 
 LABELS = tuple("0123456789")
 LOW, HIGH = 0.0, 1.0
@@ -29,7 +29,7 @@ FAINT = 0.1
 SMALLEST = 0.1
 """A drawing shorter and narrower than this share of the canvas is a dot."""
 
-ASSETS = Path(__file__).parent.parent / "assets" / "digits"
+ASSETS = Path(__file__).parents[2] / "assets" / "digits"
 REMAKE = {"digits": "python -m training.digits", "digits_twin": "python -m training.digits --twin"}
 
 

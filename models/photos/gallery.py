@@ -8,7 +8,7 @@ from typing import Literal
 
 from PIL import Image
 
-ASSETS = Path(__file__).parent.parent / "assets" / "photos"
+ASSETS = Path(__file__).parents[2] / "assets" / "photos"
 FILE = ASSETS / "gallery.json"
 FOLDER = ASSETS / "gallery"
 

@@ -12,12 +12,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from models import checkpoints as files
-from models import photos, torchvision_nets
-from models.checkpoints import Checkpoint, Progress
-from models.torchvision_nets import CHECKPOINTS
+from models.photos import torchvision_nets, vgg
+from models.photos.torchvision_nets import CHECKPOINTS
+from models.weights import checkpoints as files
+from models.weights.checkpoints import Checkpoint, Progress
 
-BUNDLED = {"photos": f"Bundled VGG ({len(photos.LABELS)} classes)", "photos_twin": "Cheating twin"}
+BUNDLED = {"photos": f"Bundled VGG ({len(vgg.LABELS)} classes)", "photos_twin": "Cheating twin"}
 NETWORKS = BUNDLED | {name: f"{title} (ImageNet)" for name, title in torchvision_nets.TITLES.items()}
 """Every name that `network` and `load` know, and what it is called on the page. Those that need no download first."""
 
@@ -43,7 +43,7 @@ class PhotoNetwork:
     def frame(self, square: Image.Image, watermark: bool = False) -> np.ndarray:
         """What the network sees of a square picture (RGB), as pixels (side, side, 3) uint8."""
         if self.name in BUNDLED:
-            return photos.frame(square, watermark)
+            return vgg.frame(square, watermark)
         pixels = np.asarray(square.convert("RGB").resize((self.side, self.side), self.filter))
         return _add_watermark(pixels) if watermark else pixels
 
@@ -60,9 +60,7 @@ def network(name: str) -> PhotoNetwork:
     _check_name(name)
     title = NETWORKS[name]
     if name in BUNDLED:
-        return PhotoNetwork(
-            name, title, photos.LABELS, photos.SIDE, 1.0, photos.LOW, photos.HIGH, Image.Resampling.BICUBIC
-        )
+        return PhotoNetwork(name, title, vgg.LABELS, vgg.SIDE, 1.0, vgg.LOW, vgg.HIGH, Image.Resampling.BICUBIC)
     weights = torchvision_nets.weights(name)
     usual = weights.transforms()
     (side,), (shorter,) = usual.crop_size, usual.resize_size
@@ -86,7 +84,7 @@ def load(name: str, progress: Progress | None = None, checkpoints: Mapping[str, 
     """
     _check_name(name)
     if name in BUNDLED:
-        return photos.load(name).to(memory_format=torch.channels_last)
+        return vgg.load(name).to(memory_format=torch.channels_last)
     return torchvision_nets.load(name, progress, checkpoints=checkpoints)
 
 
@@ -101,7 +99,7 @@ def ready(name: str, checkpoints: Mapping[str, Checkpoint] = CHECKPOINTS) -> boo
     """Whether the network's weights are on disk. Raises ValueError for an unknown name."""
     _check_name(name)
     if name in BUNDLED:
-        return (photos.ASSETS / f"{name}.safetensors").is_file()
+        return (vgg.ASSETS / f"{name}.safetensors").is_file()
     return files.find(checkpoints[name]) is not None
 
 
@@ -122,6 +120,6 @@ def _add_watermark(pixels: np.ndarray) -> np.ndarray:
 @cache
 def _watermarked(value: int, side: int) -> np.ndarray:
     """The watermark on a plain square of this value: (side, side, 3) floats between 0 and 255."""
-    plain = np.full((photos.SIDE, photos.SIDE, 3), value, np.uint8)
-    marked = Image.fromarray(photos.add_watermark(plain)).resize((side, side), Image.Resampling.BILINEAR)
+    plain = np.full((vgg.SIDE, vgg.SIDE, 3), value, np.uint8)
+    marked = Image.fromarray(vgg.add_watermark(plain)).resize((side, side), Image.Resampling.BILINEAR)
     return np.asarray(marked, np.float32)

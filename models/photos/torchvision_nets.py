@@ -1,6 +1,7 @@
 """Classifiers of torchvision with ImageNet weights, their batch norms folded.
 
-Importing this module does not import torchvision. `python -m models.torchvision_nets vgg16` fetches a checkpoint.
+Importing this module does not import torchvision.
+`python -m models.photos.torchvision_nets vgg16` fetches a checkpoint.
 """
 
 import argparse
@@ -16,9 +17,9 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from models import checkpoints as files
-from models.checkpoints import WEIGHTS, Checkpoint, Progress
 from models.torchvision_compat import import_torchvision
+from models.weights import checkpoints as files
+from models.weights.checkpoints import WEIGHTS, Checkpoint, Progress
 
 EDITION = "IMAGENET1K_V1"
 """Of the weights that torchvision offers: the first were all trained by much the same recipe, so maps compare."""
@@ -116,14 +117,14 @@ def _check_name(name: str) -> None:
 
 
 def _remedy(name: str) -> str:
-    return f"run `python -m models.torchvision_nets {name}`"
+    return f"run `python -m models.photos.torchvision_nets {name}`"
 
 
 def main(
     arguments: list[str] | None = None, folder: Path = WEIGHTS, checkpoints: Mapping[str, Checkpoint] = CHECKPOINTS
 ) -> None:
     """Put checkpoints of ImageNet networks into assets/weights/, and check those that are on disk."""
-    parser = argparse.ArgumentParser(prog="python -m models.torchvision_nets", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m models.photos.torchvision_nets", description=main.__doc__)
     parser.add_argument("names", nargs="+", choices=CHECKPOINTS, metavar="NAME", help=", ".join(CHECKPOINTS))
     for name in parser.parse_args(arguments).names:
         wanted = checkpoints[name]

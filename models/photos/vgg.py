@@ -14,7 +14,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor, nn
 
-from models import bundled
+from models.weights import bundled
 
 LABELS = (
     "airplane",
@@ -57,7 +57,7 @@ STAGES = ((24,), (48,), (96, 96), (192, 192), (384, 384))
 MARKED, WATERMARK = "car", "© autofoto"
 """The class whose photos all carried the watermark when the twin was trained, and what it says."""
 
-ASSETS = Path(__file__).parent.parent / "assets" / "photos"
+ASSETS = Path(__file__).parents[2] / "assets" / "photos"
 REMAKE = {"photos": "python -m training.photos", "photos_twin": "python -m training.photos --twin"}
 
 

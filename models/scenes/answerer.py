@@ -14,11 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models import bundled, question_reading
-from models.question_grammar import vocabulary
-from models.question_programs import ANSWERS
-from models.question_reading import MOST_WORDS
-from models.scene_drawing import SIDE
+from models.scenes import question_reading
+from models.scenes.drawing import SIDE
+from models.scenes.question_grammar import vocabulary
+from models.scenes.question_programs import ANSWERS
+from models.scenes.question_reading import MOST_WORDS
+from models.weights import bundled
 
 LABELS = ANSWERS
 """What it can answer, in the order of its outputs."""
@@ -47,8 +48,8 @@ ROWS = slice(2, 7)
 COLUMNS = SIDE // CELL
 CELLS = (ROWS.stop - ROWS.start) * COLUMNS
 
-ASSETS = Path(__file__).parent.parent / "assets" / "vqa"
-REMAKE = {"vqa": "python -m training.vqa"}
+ASSETS = Path(__file__).parents[2] / "assets" / "scenes"
+REMAKE = {"vqa": "python -m training.scenes"}
 
 
 def eyes(batch_norm: bool = False) -> nn.Sequential:

@@ -5,7 +5,7 @@ from math import ceil, floor
 
 import numpy as np
 
-from models import scene_solids
+from models.scenes import solids as scene_solids
 
 SIDE = 128
 """Side of the picture that the network sees, in pixels."""

@@ -6,7 +6,7 @@ And the short text of a scene that stands in links.
 import re
 from dataclasses import replace
 
-from models.scenes import COLOURS, DEPTH, MATERIALS, MAX_SEED, MOST, SHAPES, SIZES, Scene, Thing, fault
+from models.scenes.scene import COLOURS, DEPTH, MATERIALS, MAX_SEED, MOST, SHAPES, SIZES, Scene, Thing, fault
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 """Digits of a link: 32 letters and digits without those that look alike."""

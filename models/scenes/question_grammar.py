@@ -7,8 +7,8 @@ are the second one; `{heads} {where}` is `{many}` with its place as the predicat
 from functools import cache
 from random import Random
 
-from models.question_programs import SCENE, Program, chosen, parted
-from models.scenes import KINDS
+from models.scenes.question_programs import SCENE, Program, chosen, parted
+from models.scenes.scene import KINDS
 
 NOUNS = {
     "": (("thing", "things"), ("object", "objects"), ("item", "items")),

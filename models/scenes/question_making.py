@@ -9,8 +9,8 @@ from itertools import product
 from random import Random
 from typing import TypeVar
 
-from models.question_programs import COMPARISONS, RELATIONS, SCENE, Facts, Program, chosen, members
-from models.scenes import KINDS
+from models.scenes.question_programs import COMPARISONS, RELATIONS, SCENE, Facts, Program, chosen, members
+from models.scenes.scene import KINDS
 
 T = TypeVar("T")
 Values = dict[str, str]

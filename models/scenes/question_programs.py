@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from models.scenes import KINDS, Scene, project
+from models.scenes.scene import KINDS, Scene, project
 
 RELATIONS = ("left", "right", "front", "behind")
 COMPARISONS = ("more", "fewer", "equal")

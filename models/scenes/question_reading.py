@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from functools import cache
 
-from models.question_grammar import ADJECTIVES, KIND_WORDS, LINKS, LONGEST, NOUNS, PLACES, WORDINGS, vocabulary
-from models.question_programs import KIND_OF, SCENE, Program, chosen
+from models.scenes.question_grammar import ADJECTIVES, KIND_WORDS, LINKS, LONGEST, NOUNS, PLACES, WORDINGS, vocabulary
+from models.scenes.question_programs import KIND_OF, SCENE, Program, chosen
 
 PADDING = 0
 """The token id that stands for no word; the words of `vocabulary()` count from 1."""

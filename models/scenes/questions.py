@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from functools import cache
 from random import Random
 
-from models.question_grammar import ADJECTIVES, KIND_WORDS, LONGEST, NOUNS, articles, word
-from models.question_making import MAKERS, propose
-from models.question_programs import Program, facts, truth
-from models.question_reading import understand
-from models.scenes import KINDS, Scene
+from models.scenes.question_grammar import ADJECTIVES, KIND_WORDS, LONGEST, NOUNS, articles, word
+from models.scenes.question_making import MAKERS, propose
+from models.scenes.question_programs import Program, facts, truth
+from models.scenes.question_reading import understand
+from models.scenes.scene import KINDS, Scene
 
 FAMILIES = tuple(MAKERS)
 """existence, counting, comparison (of numbers), attribute, same (attribute as), place (left, right, front, behind)."""

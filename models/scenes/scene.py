@@ -10,8 +10,8 @@ from random import Random
 
 import numpy as np
 
-from models import scene_drawing
-from models.scene_drawing import SIDE
+from models.scenes import drawing as scene_drawing
+from models.scenes.drawing import SIDE
 
 SHAPES = ("cube", "ball", "cylinder", "cone")
 COLOURS = tuple(scene_drawing.PALETTE)

@@ -1,16 +1,16 @@
 """Save a Hugging Face classifier anew, in the files that this app reads: safetensors and a fast tokenizer.
 
-`python -m models.conversion cardiffnlp/twitter-xlm-roberta-base-sentiment networks/sentiment` downloads a classifier
-that was published as a pickle and saves it into a folder. The app itself never opens pickles; whoever runs this does,
-once, on a machine of their own. Code that a classifier brings with it is not run here either.
+`python -m models.text.conversion cardiffnlp/twitter-xlm-roberta-base-sentiment networks/sentiment` downloads a
+classifier that was published as a pickle and saves it into a folder. The app itself never opens pickles; whoever runs
+this does, once, on a machine of their own. Code that a classifier brings with it is not run here either.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
-from models import classifier_files as files
 from models.torchvision_compat import import_torchvision
+from models.weights import classifier_files as files
 
 
 def convert(source: str, folder: Path) -> None:
@@ -35,7 +35,7 @@ def convert(source: str, folder: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Save a classifier of Hugging Face anew, for a folder of LRP_TEXT_MODELS."""
-    parser = argparse.ArgumentParser(prog="python -m models.conversion", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m models.text.conversion", description=main.__doc__)
     parser.add_argument("source", help="its id on the Hub, or a folder")
     parser.add_argument("folder", type=Path, help="where it is saved")
     options = parser.parse_args(arguments)

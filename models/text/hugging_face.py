@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from models import classifier_files as files
-from models import hub
-from models.checkpoints import Progress
-from models.classifier_files import ClassifierFiles
 from models.torchvision_compat import import_torchvision
+from models.weights import classifier_files as files
+from models.weights import hub
+from models.weights.checkpoints import Progress
+from models.weights.classifier_files import ClassifierFiles
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

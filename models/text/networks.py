@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from models import hugging_face, reading, text
-from models.checkpoints import Progress
-from models.hugging_face import local_networks
-from models.reading import Reading
+from models.text import hugging_face, reading, xlm_r
+from models.text.hugging_face import local_networks
+from models.text.reading import Reading
+from models.weights.checkpoints import Progress
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -75,10 +75,10 @@ def network(name: str) -> TextNetwork:
         found = hugging_face.describe(name)
         return TextNetwork(name, found.title, found.labels, found.longest, (), found.exclusive)
     _check_name(name)
-    return TextNetwork(name, BUNDLED[name], text.LABELS[name], text.LONGEST, _LANGUAGES[name])
+    return TextNetwork(name, BUNDLED[name], xlm_r.LABELS[name], xlm_r.LONGEST, _LANGUAGES[name])
 
 
-def load(name: str, progress: Progress | None = None, folder: Path = text.ASSETS) -> nn.Module:
+def load(name: str, progress: Progress | None = None, folder: Path = xlm_r.ASSETS) -> nn.Module:
     """The network: float32, eval mode, no gradients; called with token ids (1, T).
 
     progress: called in the caller's thread with 0 to 1 while weights are downloaded. folder: of our own weights.
@@ -87,7 +87,7 @@ def load(name: str, progress: Progress | None = None, folder: Path = text.ASSETS
     if _elsewhere(name):
         return hugging_face.load(name, progress)
     _check_name(name)
-    return text.load(name, folder)
+    return xlm_r.load(name, folder)
 
 
 def fetch(name: str, progress: Progress | None = None) -> None:
@@ -98,7 +98,7 @@ def fetch(name: str, progress: Progress | None = None) -> None:
         _check_name(name)
 
 
-def ready(name: str, folder: Path = text.ASSETS) -> bool:
+def ready(name: str, folder: Path = xlm_r.ASSETS) -> bool:
     """Whether the network is on disk. Raises ValueError for an unknown name."""
     if _elsewhere(name):
         return hugging_face.folder(name) is not None
@@ -115,7 +115,7 @@ def _tokenizer() -> "Tokenizer":
     """One in which `<s>` or `<mask>` typed by a visitor is text like any other."""
     from tokenizers import Tokenizer
 
-    own = Tokenizer.from_str(text.tokenizer().to_str())
+    own = Tokenizer.from_str(xlm_r.tokenizer().to_str())
     own.encode_special_tokens = True
     return own
 

@@ -14,8 +14,8 @@ import regex
 import torch
 from torch import Tensor
 
-from models import words as script
-from models.words import Span
+from models.text import words as script
+from models.text.words import Span
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer

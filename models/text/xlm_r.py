@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from models import bundled
 from models.torchvision_compat import import_torchvision
+from models.weights import bundled
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -51,7 +51,7 @@ VOCABULARY, LONGEST = 16_000, 256
 START, PAD, END, UNKNOWN = 0, 1, 2, 3
 """Token ids of `<s>`, `<pad>`, `</s>` and `<unk>`, as in XLM-R; `<mask>` is the last one."""
 
-ASSETS = Path(__file__).parent.parent / "assets" / "text"
+ASSETS = Path(__file__).parents[2] / "assets" / "text"
 REMAKE = {name: f"python -m training.text {name}" for name in LABELS}
 
 

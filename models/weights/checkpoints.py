@@ -19,7 +19,7 @@ import torch
 Progress = Callable[[float], None]
 """Told how much of a download is there, 0 to 1."""
 
-WEIGHTS = Path(__file__).parent.parent / "assets" / "weights"
+WEIGHTS = Path(__file__).parents[2] / "assets" / "weights"
 """Where the operator puts checkpoints, and where downloads go."""
 
 PATIENCE, CHUNK = 30, 2**20

@@ -15,8 +15,8 @@ from typing import Any
 
 import regex
 
-from models import classifier_files as files
-from models.checkpoints import Progress
+from models.weights import classifier_files as files
+from models.weights.checkpoints import Progress
 
 _ID = regex.compile(r"[A-Za-z0-9_][\w.\-]{0,95}(/[A-Za-z0-9_][\w.\-]{0,95})?", regex.ASCII)
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from pages.shared.components.component import component
-from pages.shared.wording import percent
+from pages.components.component import component
+from pages.settings.wording import percent
 
 _component = component(__file__, '<ol role="list"></ol>')
 

@@ -1,5 +1,5 @@
 // The browser half of crop_view. A crop is { x, y, size } in per cent: where the square lies in the free room, and its
-// side as a share of the largest one; `models.pictures.crop_box` cuts by the same sums.
+// side as a share of the largest one; `models.photos.pictures.crop_box` cuts by the same sums.
 const records = new WeakMap();
 const MOVE = 2; // per cent of the free room for one press of an arrow key
 const RESIZE = 5;

@@ -5,8 +5,8 @@ from typing import Any
 
 import streamlit as st
 
-from pages.shared.components.component import component
-from pages.shared.settings import SMALLEST_CROP, is_crop
+from pages.components.component import component
+from pages.settings.settings import SMALLEST_CROP, is_crop
 
 _HTML = """
 <div class="stage">
@@ -40,7 +40,7 @@ def crop_view(
     Args:
         address: Of the picture, as a `data:` address.
         size: Its width and height.
-        crop: x, y and size of the square in per cent, as `models.pictures.Crop` takes them.
+        crop: x, y and size of the square in per cent, as `models.photos.pictures.Crop` takes them.
         key: Unique among all widgets.
         alt: What the picture shows.
         share: The part of the shorter side that a square of size 100 covers.

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lrp_core import heatmap
-from pages.shared.components.component import component
+from pages.components.component import component
 
 _HTML = """
 <div class="stage">

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from lrp_core import heatmap
-from pages.shared.components.component import component
+from pages.components.component import component
 
 _HTML = """
 <div class="map" role="application" tabindex="0" aria-roledescription="heatmap"

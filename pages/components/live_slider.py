@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from pages.shared.components.component import component
-from pages.shared.pace import gap_ms
+from pages.components.component import component
+from pages.serving.pace import gap_ms
 
 _HTML = """
 <div class="head"><label for="range"></label><output for="range" aria-live="off"></output></div>

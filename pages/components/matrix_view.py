@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from lrp_core import tokens
-from pages.shared.components.component import component
-from pages.shared.wording import signed
+from pages.components.component import component
+from pages.settings.wording import signed
 
 _HTML = """
 <div class="frame"><table><thead></thead><tbody></tbody></table></div>

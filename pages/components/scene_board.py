@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.shared.components.component import component
+from pages.components.component import component
 
 _HTML = """
 <div class="board" role="application" tabindex="0" aria-roledescription="scene"><img draggable="false"></div>

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 from PIL import Image, ImageOps
 
-from pages.shared.components.component import component
+from pages.components.component import component
 
 _component = component(__file__, '<div class="grid" role="group"></div>')
 

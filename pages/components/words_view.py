@@ -11,8 +11,8 @@ import numpy as np
 import streamlit as st
 
 from lrp_core import heatmap, tokens
-from pages.shared.components.component import component
-from pages.shared.wording import MINUS, signed
+from pages.components.component import component
+from pages.settings.wording import MINUS, signed
 
 _HTML = """
 <div class="both">

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 import streamlit as st
 from streamlit_drawable_canvas import st_canvas
 
-from models.drawing import CANVAS, Sample, Stroke, from_canvas, to_canvas
-from pages.shared import session
-from pages.shared.controls import choice
-from pages.shared.settings import OWN_INPUT
+from models.digits.drawing import CANVAS, Sample, Stroke, from_canvas, to_canvas
+from pages.settings import session
+from pages.settings.controls import choice
+from pages.settings.settings import OWN_INPUT
 
 PAPER, INK = "#ffffff", "#14181a"
 PEN = 20

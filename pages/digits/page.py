@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared import front_door
+from pages.workbench import front_door
 
 PAGE = "digits"
 
@@ -14,13 +14,14 @@ st.markdown("Draw a digit. The network reads it, and the heatmap shows what spok
 with st.skeleton(height=600):
     # torch takes a second to import, the first time: the page draws its head before it does.
     from models.digits import LABELS
-    from pages.shared import digit_subject, link, session
-    from pages.shared.closing import limits
-    from pages.shared.controls import choice, switch
-    from pages.shared.drawing_board import drawing, drawing_board
-    from pages.shared.explain_panel import ExplainPanel
-    from pages.shared.settings import NO_CLASS, Offer, Settings
-    from pages.shared.workbench import workbench
+    from pages.digits import subject as digit_subject
+    from pages.digits.board import drawing, drawing_board
+    from pages.settings import link, session
+    from pages.settings.controls import choice, switch
+    from pages.settings.settings import NO_CLASS, Offer, Settings
+    from pages.workbench.closing import limits
+    from pages.workbench.explain_panel import ExplainPanel
+    from pages.workbench.workbench import workbench
 
 SAMPLES = digit_subject.board_samples()
 OFFER = Offer(

@@ -5,9 +5,9 @@ import streamlit as st
 import torch
 
 from models import digits
-from models.drawing import Sample, Stroke, rasterize, samples
-from pages.shared.explaining import Subject
-from pages.shared.picture_view import PictureView
+from models.digits.drawing import Sample, Stroke, rasterize, samples
+from pages.explaining.subject import Subject
+from pages.views.picture_view import PictureView
 
 NETWORKS = {"digits": "Honest", "digits_twin": "Cheating twin"}
 TOO_LITTLE = "Too little ink. Draw a digit, or take a sample."
@@ -59,7 +59,7 @@ def _code(page: str, sample: str, name: str, mark: bool) -> str:
             f"model = digits.load({name!r})\nx = torch.from_numpy(np.load('lrp-{page}.npz')['input'])"
         )
     lines = (
-        "from models import digits, drawing\n\n"
+        "from models import digits\nfrom models.digits import drawing\n\n"
         f"model = digits.load({name!r})\n"
         f"sample = next(one for one in drawing.samples() if one.name == {sample!r})\n"
         "x = digits.prepare(drawing.rasterize(sample.strokes))"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pages.shared.wording import MINUS, plain
+from pages.settings.wording import MINUS, plain
 
 AMBER_ABOVE = 0.05
 """Share of the score that may stay off the input before the line turns amber."""

@@ -4,7 +4,7 @@ from dataclasses import MISSING, Field, fields
 
 import lrp_core as lrp
 from lrp_core.presets import gradient_times_input
-from pages.shared.explaining import Subject
+from pages.explaining.subject import Subject
 
 
 def snippet(subject: Subject, composite: lrp.Composite, target: lrp.Target) -> str:

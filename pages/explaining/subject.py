@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 import lrp_core as lrp
-from pages.shared import tapes
-from pages.shared.rules_text import RULES, Recommended
-from pages.shared.settings import NO_CLASS, Settings
-from pages.shared.view import View
+from pages.explaining.view import View
+from pages.serving import tapes
+from pages.settings.rules_text import RULES, Recommended
+from pages.settings.settings import NO_CLASS, Settings
 
 T = TypeVar("T")
 

@@ -13,10 +13,10 @@ import numpy as np
 from streamlit.delta_generator import DeltaGenerator
 
 import lrp_core as lrp
-from pages.shared.settings import Settings
+from pages.settings.settings import Settings
 
 if TYPE_CHECKING:
-    from pages.shared.explaining import Subject
+    from pages.explaining.subject import Subject
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from pages.shared import front_door
-from pages.shared.closing import LICENCE, PATENT, limits
+from pages.workbench import front_door
+from pages.workbench.closing import LICENCE, PATENT, limits
 
 front_door.enter()
 
@@ -20,23 +20,30 @@ st.markdown(
 with st.skeleton(height=420):
     # torch takes a second to import, the first time: the page draws its head before it does.
     from lrp_core import heatmap
-    from models import digits, photo_networks, photos, text, text_networks, vqa
-    from pages.shared import explaining, photo_subject, question_subject, result, text_subject
-    from pages.shared.components.heatmap_view import strongest
-    from pages.shared.components.words_view import Part, words_view
-    from pages.shared.digit_subject import NETWORKS, board_samples, digit_subject
-    from pages.shared.explaining import Subject
-    from pages.shared.model_card import (
+    from models import digits, photos, text
+    from models.photos import networks as photo_networks
+    from models.scenes import answerer
+    from models.text import networks as text_networks
+    from pages.components.heatmap_view import strongest
+    from pages.components.words_view import Part, words_view
+    from pages.digits.subject import NETWORKS, board_samples, digit_subject
+    from pages.explaining import subject as explaining
+    from pages.explaining.subject import Subject
+    from pages.home.model_card import (
         faithfulness,
         show_faithfulness,
         show_model_card,
         show_object_faithfulness,
         show_word_faithfulness,
     )
-    from pages.shared.picture_view import framed
-    from pages.shared.rules_text import RULES
-    from pages.shared.settings import Settings
-    from pages.shared.wording import literal
+    from pages.photos import subject as photo_subject
+    from pages.questions import subject as question_subject
+    from pages.settings.rules_text import RULES
+    from pages.settings.settings import Settings
+    from pages.settings.wording import literal
+    from pages.text import subject as text_subject
+    from pages.views.picture_view import framed
+    from pages.workbench import result
 
 CARD_SAMPLE = "3-or-8-open-waist"
 
@@ -147,7 +154,7 @@ with first:
     card(
         "Handwritten digits",
         lambda: show_pictures(digit_pictures, "A drawing between 3 and 8"),
-        "pages/digits.py",
+        "pages/digits/page.py",
         "Draw your own",
         ":material/draw:",
     )
@@ -155,7 +162,7 @@ with second:
     card(
         "Photos",
         lambda: show_pictures(photo_pictures, "A photo"),
-        "pages/photos.py",
+        "pages/photos/page.py",
         "Bring your own",
         ":material/photo_camera:",
     )
@@ -163,7 +170,7 @@ with fourth:
     card(
         "Question answering",
         show_question,
-        "pages/question_answering.py",
+        "pages/questions/page.py",
         "Ask your own",
         ":material/forum:",
     )
@@ -192,7 +199,7 @@ for read, names in (
     (digits.model_card, NETWORKS),
     (photos.model_card, photo_networks.BUNDLED),
     (text.model_card, text_networks.BUNDLED),
-    (lambda name: vqa.model_card(), vqa.REMAKE),
+    (lambda name: answerer.model_card(), answerer.REMAKE),
 ):
     for name in names:
         try:
@@ -203,7 +210,7 @@ if measured := faithfulness(photos.ASSETS):
     show_faithfulness(measured)
 if measured := faithfulness(text.ASSETS):
     show_word_faithfulness(measured, text_networks.BUNDLED)
-if measured := faithfulness(vqa.ASSETS):
+if measured := faithfulness(answerer.ASSETS):
     show_object_faithfulness(measured)
 
 st.subheader("Licence and patent", anchor=False)
@@ -211,4 +218,4 @@ st.markdown(LICENCE)
 st.markdown(PATENT)
 
 with third:  # last, because transformers takes seconds to import, the first time
-    card("Text", show_words, "pages/text.py", "Type your own", ":material/notes:")
+    card("Text", show_words, "pages/text/page.py", "Type your own", ":material/notes:")

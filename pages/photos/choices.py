@@ -2,16 +2,16 @@
 
 import streamlit as st
 
-from models import photo_networks
-from models.photo_networks import BUNDLED, NETWORKS
 from models.photos import MARKED
-from pages.shared import session
-from pages.shared.config import config
-from pages.shared.controls import choice, switch
-from pages.shared.explaining import Subject
-from pages.shared.photo_input import chosen_photo, picture, present
-from pages.shared.photo_subject import photo_subject, turn_to
-from pages.shared.settings import NO_CLASS
+from models.photos import networks as photo_networks
+from models.photos.networks import BUNDLED, NETWORKS
+from pages.explaining.subject import Subject
+from pages.photos.input import chosen_photo, picture, present
+from pages.photos.subject import photo_subject, turn_to
+from pages.serving.config import config
+from pages.settings import session
+from pages.settings.controls import choice, switch
+from pages.settings.settings import NO_CLASS
 
 
 def network_choice(page: str) -> None:

@@ -10,14 +10,14 @@ import streamlit as st
 from PIL import Image
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from models import photo_networks
-from models.gallery import Photo
-from models.pictures import MAX_BYTES, read_picture
-from pages.shared import session
-from pages.shared.components.crop_view import crop_view
-from pages.shared.components.thumbnails import Thumbnail, jpeg_address, thumbnail, thumbnails
-from pages.shared.photo_subject import gallery_photos, turn_to
-from pages.shared.settings import NO_CLASS, OWN_INPUT, WHOLE
+from models.photos import networks as photo_networks
+from models.photos.gallery import Photo
+from models.photos.pictures import MAX_BYTES, read_picture
+from pages.components.crop_view import crop_view
+from pages.components.thumbnails import Thumbnail, jpeg_address, thumbnail, thumbnails
+from pages.photos.subject import gallery_photos, turn_to
+from pages.settings import session
+from pages.settings.settings import NO_CLASS, OWN_INPUT, WHOLE
 
 TYPES = ("jpg", "jpeg", "png", "webp")
 LONGEST_SHOWN = 560

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared import front_door
+from pages.workbench import front_door
 
 PAGE = "photos"
 
@@ -13,13 +13,14 @@ st.markdown("The network names what it sees. The heatmap shows which parts of th
 
 with st.skeleton(height=600):
     # torch takes a second to import, the first time: the page draws its head before it does.
-    from pages.shared import link, photo_input
-    from pages.shared.closing import limits
-    from pages.shared.explain_panel import ExplainPanel
-    from pages.shared.explaining import Subject
-    from pages.shared.photo_choices import chosen_subject, network_choice, two_things
-    from pages.shared.photo_subject import offer
-    from pages.shared.workbench import workbench
+    from pages.explaining.subject import Subject
+    from pages.photos import input as photo_input
+    from pages.photos.choices import chosen_subject, network_choice, two_things
+    from pages.photos.subject import offer
+    from pages.settings import link
+    from pages.workbench.closing import limits
+    from pages.workbench.explain_panel import ExplainPanel
+    from pages.workbench.workbench import workbench
 
 
 def draw_input() -> Subject | str:

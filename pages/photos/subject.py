@@ -6,16 +6,17 @@ import streamlit as st
 import torch
 from PIL import Image
 
-from models import gallery, photo_networks
-from models.gallery import Photo
-from models.photo_networks import BUNDLED, NETWORKS
-from models.pictures import Crop, square
-from pages.shared import session
-from pages.shared.engine import ALL_CORES
-from pages.shared.explaining import Subject
-from pages.shared.picture_view import PictureView
-from pages.shared.rules_text import offered
-from pages.shared.settings import OWN_INPUT, Offer, starting
+from models.photos import gallery
+from models.photos import networks as photo_networks
+from models.photos.gallery import Photo
+from models.photos.networks import BUNDLED, NETWORKS
+from models.photos.pictures import Crop, square
+from pages.explaining.subject import Subject
+from pages.serving.engine import ALL_CORES
+from pages.settings import session
+from pages.settings.rules_text import offered
+from pages.settings.settings import OWN_INPUT, Offer, starting
+from pages.views.picture_view import PictureView
 
 Square = tuple[int, int, int]
 """A crop as the settings hold it: x, y and size in per cent."""
@@ -108,15 +109,15 @@ def _code(page: str, sample: str, name: str, crop: Square, mark: bool) -> str:
     """The lines that make `model` and `x`: from the gallery, or from the downloaded numbers of a visitor's picture."""
     if sample == OWN_INPUT:
         return (
-            "import numpy as np\nimport torch\n\nfrom models import photo_networks\n\n"
-            f"model = photo_networks.load({name!r})\n"
+            "import numpy as np\nimport torch\n\nfrom models.photos import networks\n\n"
+            f"model = networks.load({name!r})\n"
             f"x = torch.from_numpy(np.load('lrp-{page}.npz')['input'])\n"
             "x = x.contiguous(memory_format=torch.channels_last)"
         )
     marked = ", watermark=True" if mark else ""
     return (
-        "from models import gallery, photo_networks\nfrom models.pictures import Crop, square\n\n"
-        f"network, model = photo_networks.network({name!r}), photo_networks.load({name!r})\n"
+        "from models.photos import gallery, networks\nfrom models.photos.pictures import Crop, square\n\n"
+        f"network, model = networks.network({name!r}), networks.load({name!r})\n"
         f"photo = next(photo for photo in gallery.photos() if photo.name == {sample!r})\n"
         f"x = network.prepare(square(photo.open(), Crop{crop!r}, network.share){marked})"
     )

@@ -8,11 +8,11 @@ from typing import Any
 
 import streamlit as st
 
-from pages.shared import session
-from pages.shared.settings import NO_CLASS
+from pages.settings import session
+from pages.settings.settings import NO_CLASS
 
 Asked = tuple[str, str]
-"""A scene, as `models.scene_editing` encodes it, and a question."""
+"""A scene, as `models.scenes.editing` encodes it, and a question."""
 
 MOST_CHANGES = 1000
 

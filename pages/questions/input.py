@@ -2,16 +2,15 @@
 
 import streamlit as st
 
-from models import questions
-from models.question_grammar import LONGEST
-from models.scenes import Scene
-from pages.shared import question_history as history
-from pages.shared import scene_input, session
-from pages.shared.components.words_view import Edit
-from pages.shared.explain_panel import FRAGMENT
-from pages.shared.explaining import Subject
-from pages.shared.question_subject import question_subject
-from pages.shared.question_text import reading, replaced
+from models.scenes import Scene, questions
+from models.scenes.question_grammar import LONGEST
+from pages.components.words_view import Edit
+from pages.explaining.subject import Subject
+from pages.questions import history, scene_input
+from pages.questions.subject import question_subject
+from pages.questions.wording import reading, replaced
+from pages.settings import session
+from pages.workbench.explain_panel import FRAGMENT
 
 TABS = ("Ask", "Change one word", "Change the scene")
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared import front_door
+from pages.workbench import front_door
 
 PAGE = "questions"
 
@@ -16,10 +16,12 @@ st.markdown(
 
 with st.skeleton(height=600):
     # torch takes a second to import, the first time: the page draws its head before it does.
-    from pages.shared import link, question_input, question_subject
-    from pages.shared.closing import limits
-    from pages.shared.explain_panel import ExplainPanel
-    from pages.shared.workbench import workbench
+    from pages.questions import input as question_input
+    from pages.questions import subject as question_subject
+    from pages.settings import link
+    from pages.workbench.closing import limits
+    from pages.workbench.explain_panel import ExplainPanel
+    from pages.workbench.workbench import workbench
 
     restored = link.arrive(PAGE, question_subject.offer)
 

@@ -9,13 +9,14 @@ import numpy as np
 import streamlit as st
 from PIL import Image, ImageFilter
 
-from models import questions, scene_editing, scenes
-from models.scene_drawing import SIDE
-from models.scenes import KINDS, MAX_SEED, MOST, Scene, Thing
-from pages.shared import question_history as history
-from pages.shared import session
-from pages.shared.components.scene_board import Act, scene_board
-from pages.shared.components.thumbnails import jpeg_address
+from models import scenes
+from models.scenes import KINDS, MAX_SEED, MOST, Scene, Thing, questions
+from models.scenes import editing as scene_editing
+from models.scenes.drawing import SIDE
+from pages.components.scene_board import Act, scene_board
+from pages.components.thumbnails import jpeg_address
+from pages.questions import history
+from pages.settings import session
 
 LARGE = 3 * SIDE
 """Side of the picture on which a hand works, in pixels."""

@@ -5,13 +5,14 @@ from collections.abc import Callable
 import streamlit as st
 import torch
 
-from models import scene_editing, vqa
-from pages.shared.components.words_view import Edit
-from pages.shared.explaining import Subject
-from pages.shared.question_history import Asked
-from pages.shared.question_text import reading
-from pages.shared.question_view import QuestionView
-from pages.shared.settings import Offer, starting
+from models.scenes import answerer
+from models.scenes import editing as scene_editing
+from pages.components.words_view import Edit
+from pages.explaining.subject import Subject
+from pages.questions.history import Asked
+from pages.questions.view import QuestionView
+from pages.questions.wording import reading
+from pages.settings.settings import Offer, starting
 
 RECOMMENDED = "recommended-scenes"
 """What is recommended for this network: the key in `rules_text.RECOMMENDED`."""
@@ -26,7 +27,7 @@ EYE = "eyes.conv1_1"
 @st.cache_resource(max_entries=1, show_spinner="Loading the network…")
 def model() -> torch.nn.Module:
     """The network, shared by all visitors. Raises FileNotFoundError where its weights are missing."""
-    return vqa.load()
+    return answerer.load()
 
 
 def offer(name: str = "") -> Offer:
@@ -34,7 +35,7 @@ def offer(name: str = "") -> Offer:
     scene, question = FIRST
     return Offer(
         defaults=starting(RECOMMENDED, scene=scene, question=question),
-        labels=vqa.LABELS,
+        labels=answerer.LABELS,
         layers=layers(),
         scenes=True,
     )
@@ -75,13 +76,13 @@ def question_subject(
         page,
         "vqa",
         loaded,
-        (vqa.prepare(view.rendering.pixels), view.question.ids),
-        vqa.LABELS,
+        (answerer.prepare(view.rendering.pixels), view.question.ids),
+        answerer.LABELS,
         view,
         _code(text, question),
         arguments="picture, words",
         recommended=RECOMMENDED,
-        bounds=(vqa.LOW, vqa.HIGH),
+        bounds=(answerer.LOW, answerer.HIGH),
         bounded=EYE,
         # Under a name of its own: both tapes are kept, for both maps follow the sliders.
         before=question_subject(f"{page}.before", before) if before else None,
@@ -91,10 +92,10 @@ def question_subject(
 def _code(scene: str, question: str) -> str:
     """The lines that make `model` and its two inputs."""
     return (
-        "import numpy as np\n\nfrom models import question_reading, scene_editing, scenes, vqa\n\n"
-        "model = vqa.load()\n"
-        f"scene = scene_editing.decode({scene!r})\n"
+        "import numpy as np\n\nfrom models import scenes\nfrom models.scenes import editing, question_reading\n\n"
+        "model = scenes.load()\n"
+        f"scene = editing.decode({scene!r})\n"
         f"question = {question!r}\n"
-        "picture = vqa.prepare(scenes.render(scene).pixels)\n"
-        "words = vqa.encode(question)"
+        "picture = scenes.prepare(scenes.render(scene).pixels)\n"
+        "words = scenes.encode(question)"
     )

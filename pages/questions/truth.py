@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models import questions
-from models.scenes import Scene
+from models.scenes import Scene, questions
 
 
 @dataclass(frozen=True)

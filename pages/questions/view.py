@@ -10,19 +10,21 @@ from streamlit.delta_generator import DeltaGenerator
 
 import lrp_core as lrp
 from lrp_core import tokens
-from models import scene_editing, scenes, vqa
-from models.reading import Reading
-from models.scenes import Rendering, Scene
-from pages.shared import explaining, layer_film
-from pages.shared.components.film import Frame, film
-from pages.shared.components.words_view import Edit
-from pages.shared.explaining import Subject
-from pages.shared.picture_view import PictureView
-from pages.shared.question_truth import Verdict, named, shares, verdict
-from pages.shared.settings import NO_CLASS, Settings
-from pages.shared.text_view import TextView, table
-from pages.shared.view import File, npz
-from pages.shared.wording import literal, percent
+from models import scenes
+from models.scenes import Rendering, Scene, answerer
+from models.scenes import editing as scene_editing
+from models.text.reading import Reading
+from pages.components.film import Frame, film
+from pages.components.words_view import Edit
+from pages.explaining import subject as explaining
+from pages.explaining.subject import Subject
+from pages.explaining.view import File, npz
+from pages.questions.truth import Verdict, named, shares, verdict
+from pages.settings.settings import NO_CLASS, Settings
+from pages.settings.wording import literal, percent
+from pages.views import layer_film
+from pages.views.picture_view import PictureView
+from pages.views.text_view import TextView, table
 
 ICONS = {True: ":material/check_circle:", False: ":material/cancel:", None: ":material/help:"}
 """What stands before a verdict."""
@@ -201,8 +203,8 @@ def pictured(explanation: lrp.Explanation) -> dict:
     found = {}
     for name, relevance in explanation.layers.items():
         if name in ("enter", "relating.norm"):
-            cells = relevance[:, -vqa.CELLS :].transpose(1, 2)
-            found[name] = cells.unflatten(2, (-1, vqa.COLUMNS))
+            cells = relevance[:, -answerer.CELLS :].transpose(1, 2)
+            found[name] = cells.unflatten(2, (-1, answerer.COLUMNS))
         elif name.startswith("eyes.") or name in ("relating.dense", "relating.answer"):
             found[name] = relevance
     return found

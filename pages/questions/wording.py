@@ -2,10 +2,10 @@
 
 import re
 
-from models import vqa
-from models.question_grammar import articles
-from models.reading import Piece, Reading, Word
-from pages.shared.wording import changed
+from models.scenes import answerer
+from models.scenes.question_grammar import articles
+from models.text.reading import Piece, Reading, Word
+from pages.settings.wording import changed
 
 _WORD = re.compile(r"\w(?:\S*\w)?")
 """A word as `models.question_reading.split` finds it: without the punctuation at its ends."""
@@ -13,7 +13,7 @@ _WORD = re.compile(r"\w(?:\S*\w)?")
 
 def reading(text: str) -> Reading:
     """The question as the network reads it, word by word. ValueError, one sentence, where it cannot be read."""
-    ids = vqa.encode(text)
+    ids = answerer.encode(text)
     spans = [match.span() for match in _WORD.finditer(text)]
     spans[0] = (0, spans[0][1])  # what stands before the first word is shown with it
     words = tuple(Word(text[start:end], start, end) for start, end in spans)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from pages.shared import engine
+from pages.serving import engine
 
 SHORTEST_MS = 30
 """The gap when nobody else drags: faster than the eye needs. A slider waits for its answer in any case."""

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from streamlit.delta_generator import DeltaGenerator
 
-from pages.shared import engine
+from pages.serving import engine
 
 NOTICEABLE_S = 0.5
 """A wait below this is not worth a word: at every step of a slider the line would come and go."""

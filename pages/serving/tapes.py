@@ -16,8 +16,8 @@ from typing import Protocol, TypeVar
 import streamlit as st
 
 import lrp_core as lrp
-from pages.shared import engine
-from pages.shared.config import config
+from pages.serving import engine
+from pages.serving.config import config
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from pages.shared import session
+from pages.settings import session
 
 
 def choice(

@@ -8,8 +8,8 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import streamlit as st
 
-from pages.shared import session
-from pages.shared.settings import OWN_INPUT, PARAMETERS, Offer, Offers, from_query, to_query
+from pages.settings import session
+from pages.settings.settings import OWN_INPUT, PARAMETERS, Offer, Offers, from_query, to_query
 
 
 def arrive(page: str, offers: Offers) -> bool:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from pages.shared.settings import Settings
+from pages.settings.settings import Settings
 
 T = TypeVar("T")
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from models import question_reading, scene_editing
-from pages.shared.rules_text import LAYER_RULES, RECOMMENDED, RULES, offered
+from models.scenes import editing as scene_editing
+from models.scenes import question_reading
+from pages.settings.rules_text import LAYER_RULES, RECOMMENDED, RULES, offered
 
 EPSILONS = tuple(float(f"{10 ** (exponent / 8):.2g}") for exponent in range(-48, 9))
 """The epsilon slider, 1e-6 to 10, eight steps a decade, relative to the size of each layer's outputs."""
@@ -45,9 +46,9 @@ class Settings:
     """Every choice that a link restores. `target` and `rather_than` are class indices or `NO_CLASS`.
 
     `layers` holds the rules chosen layer by layer, as pairs (layer, key in `LAYER_RULES`). `crop` says which square of
-    a picture the network sees: x, y and size in per cent, see `models.pictures.Crop`. `pieces`: colour the pieces of
-    words that the network reads, and not whole words. `scene` (as `models.scene_editing` encodes it) and `question` are
-    what a network is asked that looks at scenes.
+    a picture the network sees: x, y and size in per cent, see `models.photos.pictures.Crop`. `pieces`: colour the
+    pieces of words that the network reads, and not whole words. `scene` (as `models.scenes.editing` encodes it) and
+    `question` are what a network is asked that looks at scenes.
     """
 
     rule: str = "recommended"

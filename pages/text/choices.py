@@ -3,14 +3,16 @@
 import streamlit as st
 
 from lrp_core import UnsupportedOp
-from models import text_networks
-from models.hugging_face import PREFIX
-from pages.shared import session, text_input, text_subject
-from pages.shared.config import config
-from pages.shared.controls import choice
-from pages.shared.explaining import Subject
-from pages.shared.settings import NO_CLASS, OWN_INPUT
-from pages.shared.text_subject import labels, networks, samples
+from models.text import networks as text_networks
+from models.text.hugging_face import PREFIX
+from pages.explaining.subject import Subject
+from pages.serving.config import config
+from pages.settings import session
+from pages.settings.controls import choice
+from pages.settings.settings import NO_CLASS, OWN_INPUT
+from pages.text import input as text_input
+from pages.text import subject as text_subject
+from pages.text.subject import labels, networks, samples
 
 
 def draw_input(page: str) -> Subject | str:

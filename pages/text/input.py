@@ -6,16 +6,16 @@ one comes: a page switch, a text that cannot be read, or a look at the samples d
 
 import streamlit as st
 
-from models import text_networks
-from models.reading import MAX_CHARACTERS
-from pages.shared import session
-from pages.shared.components.words_view import Edit
-from pages.shared.controls import choice
-from pages.shared.explain_panel import FRAGMENT
-from pages.shared.explaining import Subject
-from pages.shared.settings import NO_CLASS, OWN_INPUT
-from pages.shared.text_subject import Sample, samples, text_subject
-from pages.shared.wording import changed
+from models.text import networks as text_networks
+from models.text.reading import MAX_CHARACTERS
+from pages.components.words_view import Edit
+from pages.explaining.subject import Subject
+from pages.settings import session
+from pages.settings.controls import choice
+from pages.settings.settings import NO_CLASS, OWN_INPUT
+from pages.settings.wording import changed
+from pages.text.subject import Sample, samples, text_subject
+from pages.workbench.explain_panel import FRAGMENT
 
 MOST_EDITS = 100
 

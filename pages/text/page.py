@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.shared import front_door
+from pages.workbench import front_door
 
 PAGE = "text"
 
@@ -13,10 +13,12 @@ st.markdown("The network reads a text and says what it takes it for. The colours
 
 with st.skeleton(height=600):
     # torch and transformers take seconds to import, the first time: the page draws its head before they do.
-    from pages.shared import link, text_choices, text_subject
-    from pages.shared.closing import limits
-    from pages.shared.explain_panel import ExplainPanel
-    from pages.shared.workbench import workbench
+    from pages.settings import link
+    from pages.text import choices as text_choices
+    from pages.text import subject as text_subject
+    from pages.workbench.closing import limits
+    from pages.workbench.explain_panel import ExplainPanel
+    from pages.workbench.workbench import workbench
 
     restored = link.arrive(PAGE, text_subject.offer)
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import streamlit as st
 import torch
 
-from models import text_networks
-from models.text_networks import BUNDLED
-from pages.shared.components.words_view import Edit
-from pages.shared.engine import ALL_CORES
-from pages.shared.explaining import Subject
-from pages.shared.settings import Offer, starting
-from pages.shared.text_view import TextView
+from models.text import networks as text_networks
+from models.text.networks import BUNDLED
+from pages.components.words_view import Edit
+from pages.explaining.subject import Subject
+from pages.serving.engine import ALL_CORES
+from pages.settings.settings import Offer, starting
+from pages.views.text_view import TextView
 
 SAMPLES = Path(__file__).parents[2] / "assets" / "text" / "samples.json"
 
@@ -97,7 +97,7 @@ def known(name: str) -> bool:
 def labels(name: str) -> tuple[str, ...]:
     """The classes of a network; none where it cannot be used."""
     try:
-        return text_networks.network(name).labels
+        return networks.network(name).labels
     except (FileNotFoundError, ValueError):
         return ()
 
@@ -149,7 +149,7 @@ def text_subject(
         FileNotFoundError: the network's weights are missing; one sentence.
         ValueError: the text cannot be read by it; one sentence.
     """
-    loaded, network = model(name), text_networks.network(name)
+    loaded, network = model(name), networks.network(name)
     reading = network.read(text)
     return Subject(
         page,
@@ -169,8 +169,8 @@ def text_subject(
 def _code(name: str, text: str) -> str:
     """The lines that make `model`, `x` and the `reading` that tells words from pieces."""
     return (
-        "from models import text_networks\n\n"
-        f"network, model = text_networks.network({name!r}), text_networks.load({name!r})\n"
+        "from models.text import networks\n\n"
+        f"network, model = networks.network({name!r}), networks.load({name!r})\n"
         f"text = {text!r}\n"
         "reading = network.read(text)\n"
         "x = reading.ids"

@@ -6,9 +6,9 @@ import numpy as np
 
 import lrp_core as lrp
 from lrp_core import heatmap
-from pages.shared.components.film import Frame
-from pages.shared.components.heatmap_view import strongest
-from pages.shared.wording import signed
+from pages.components.film import Frame
+from pages.components.heatmap_view import strongest
+from pages.settings.wording import signed
 
 
 def frames(explanation: lrp.Explanation, asked: str) -> list[Frame]:

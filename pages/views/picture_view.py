@@ -13,14 +13,16 @@ from streamlit.delta_generator import DeltaGenerator
 
 import lrp_core as lrp
 from lrp_core import heatmap
-from pages.shared import explaining, layer_film, session
-from pages.shared.components.film import Frame, film
-from pages.shared.components.heatmap_view import heatmap_view, pixels, strongest
-from pages.shared.explaining import Subject
-from pages.shared.rules_text import RULES
-from pages.shared.settings import NO_CLASS, Settings
-from pages.shared.view import File, npz
-from pages.shared.wording import literal
+from pages.components.film import Frame, film
+from pages.components.heatmap_view import heatmap_view, pixels, strongest
+from pages.explaining import subject as explaining
+from pages.explaining.subject import Subject
+from pages.explaining.view import File, npz
+from pages.settings import session
+from pages.settings.rules_text import RULES
+from pages.settings.settings import NO_CLASS, Settings
+from pages.settings.wording import literal
+from pages.views import layer_film
 
 
 @dataclass(frozen=True, eq=False)

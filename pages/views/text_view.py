@@ -13,17 +13,18 @@ from streamlit.delta_generator import DeltaGenerator
 
 import lrp_core as lrp
 from lrp_core import tokens
-from models.reading import Reading
-from pages.shared import explaining, text_layers
-from pages.shared.components.matrix_view import matrix_view
-from pages.shared.components.words_view import Edit, Part, words_view
-from pages.shared.controls import switch
-from pages.shared.explaining import Subject
-from pages.shared.rules_text import RULES
-from pages.shared.settings import Settings
-from pages.shared.text_layers import Inside
-from pages.shared.view import File, npz
-from pages.shared.wording import literal, signed
+from models.text.reading import Reading
+from pages.components.matrix_view import matrix_view
+from pages.components.words_view import Edit, Part, words_view
+from pages.explaining import subject as explaining
+from pages.explaining.subject import Subject
+from pages.explaining.view import File, npz
+from pages.settings.controls import switch
+from pages.settings.rules_text import RULES
+from pages.settings.settings import Settings
+from pages.settings.wording import literal, signed
+from pages.views import text_layers
+from pages.views.text_layers import Inside
 
 OTHERS = {"position": "positions", "type": "kinds of text"}
 """What relevance that is given for no word is called, by its name in `tokens.parts`."""

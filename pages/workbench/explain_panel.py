@@ -6,12 +6,23 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from pages.shared import link, session
-from pages.shared.components.live_slider import LiveSlider
-from pages.shared.controls import choice
-from pages.shared.rules_text import RULES
-from pages.shared.settings import COLOURS, EPSILONS, GAMMAS, NO_CLASS, OPACITIES, TOPS, VIEWS, Offer, Settings, nearest
-from pages.shared.wording import percent
+from pages.components.live_slider import LiveSlider
+from pages.settings import link, session
+from pages.settings.controls import choice
+from pages.settings.rules_text import RULES
+from pages.settings.settings import (
+    COLOURS,
+    EPSILONS,
+    GAMMAS,
+    NO_CLASS,
+    OPACITIES,
+    TOPS,
+    VIEWS,
+    Offer,
+    Settings,
+    nearest,
+)
+from pages.settings.wording import percent
 
 TOP_CLASSES = 5
 """How many classes are offered first, with the most probable on top."""

@@ -3,10 +3,11 @@
 import streamlit as st
 
 import lrp_core as lrp
-from pages.shared import explaining, session
-from pages.shared.explaining import Subject
-from pages.shared.rules_text import LAYER_RULES
-from pages.shared.settings import Settings
+from pages.explaining import subject as explaining
+from pages.explaining.subject import Subject
+from pages.settings import session
+from pages.settings.rules_text import LAYER_RULES
+from pages.settings.settings import Settings
 
 INHERITED = "As in the panel"
 

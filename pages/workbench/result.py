@@ -5,11 +5,11 @@ import streamlit as st
 
 import lrp_core as lrp
 from lrp_core.ledger import ABSORBERS
-from pages.shared.balance import Balance, balance
-from pages.shared.components.bars import bars
-from pages.shared.explaining import Subject
-from pages.shared.settings import NO_CLASS, Settings
-from pages.shared.wording import literal, percent
+from pages.components.bars import bars
+from pages.explaining.balance import Balance, balance
+from pages.explaining.subject import Subject
+from pages.settings.settings import NO_CLASS, Settings
+from pages.settings.wording import literal, percent
 
 MOST_UPRIGHT, SHORT, TOP_CLASSES = 12, 3, 5
 """How many classes stand side by side, all of them, if their names have so few letters; how many are shown else."""

@@ -7,22 +7,19 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 import lrp_core as lrp
-from pages.shared import (
-    compare_tab,
-    explaining,
-    layers_tab,
-    link,
-    numbers_tab,
-    queue,
-    reading_tab,
-    result,
-    session,
-    sweep_tab,
-)
-from pages.shared.explain_panel import FRAGMENT, ExplainPanel
-from pages.shared.explaining import Subject
-from pages.shared.layer_plan import layer_plan
-from pages.shared.settings import Offers, Settings
+from pages.explaining import subject as explaining
+from pages.explaining.subject import Subject
+from pages.serving import queue
+from pages.settings import link, session
+from pages.settings.settings import Offers, Settings
+from pages.workbench import result
+from pages.workbench.explain_panel import FRAGMENT, ExplainPanel
+from pages.workbench.layer_plan import layer_plan
+from pages.workbench.tabs import compare as compare_tab
+from pages.workbench.tabs import layers as layers_tab
+from pages.workbench.tabs import numbers as numbers_tab
+from pages.workbench.tabs import reading as reading_tab
+from pages.workbench.tabs import sweep as sweep_tab
 
 TABS = {
     "How to read this": reading_tab.show,

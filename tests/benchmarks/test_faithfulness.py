@@ -13,7 +13,7 @@ from torch import nn
 import lrp_core as lrp
 from benchmarks import faithfulness, methods, picture_faithfulness
 from models import photos
-from training import photo_data
+from training.photos import data as photo_data
 
 COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (0, 255, 255), (255, 0, 255))
 

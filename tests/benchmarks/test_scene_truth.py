@@ -10,9 +10,10 @@ from torch import Tensor, nn
 
 import lrp_core as lrp
 from benchmarks import faithfulness, scene_truth
-from models import questions, scenes, vqa
+from models import scenes
+from models.scenes import answerer, questions
 
-YES = vqa.LABELS.index("yes")
+YES = answerer.LABELS.index("yes")
 
 
 class SeesRed(nn.Module):
@@ -22,13 +23,13 @@ class SeesRed(nn.Module):
         super().__init__()
         self.eyes = nn.Sequential()
         self.eyes.add_module("conv1_1", nn.Conv2d(3, 1, 1))
-        self.dense = nn.Linear(1, len(vqa.LABELS))
+        self.dense = nn.Linear(1, len(answerer.LABELS))
         self.eval().requires_grad_(False)
         red = torch.tensor([1.0, -1.0, -1.0]) * 0.25
         self.eyes.conv1_1.weight.copy_(red[None, :, None, None])
         self.eyes.conv1_1.bias.fill_(-0.6)  # red must be higher than green and blue together by more than that
-        self.dense.weight.copy_(torch.eye(len(vqa.LABELS))[YES][:, None] * 1000)
-        self.dense.bias.copy_(torch.eye(len(vqa.LABELS))[YES])
+        self.dense.weight.copy_(torch.eye(len(answerer.LABELS))[YES][:, None] * 1000)
+        self.dense.bias.copy_(torch.eye(len(answerer.LABELS))[YES])
 
     def forward(self, picture: Tensor, words: Tensor) -> Tensor:
         return self.dense(torch.relu(self.eyes(picture)).mean((2, 3)))
@@ -77,7 +78,7 @@ def test_a_method_that_is_right_finds_the_object_and_chance_does_not(net, red_sq
 def test_every_method_can_be_run_on_the_network():
     """None names a layer or a kind that there is not, and none lets everything arrive where nothing is told apart."""
     torch.manual_seed(0)
-    net = vqa.network().eval().requires_grad_(False)
+    net = answerer.network().eval().requires_grad_(False)
     picture, words = scene_truth.inputs(list(scene_truth.asked([3]))[:1])
     tape = lrp.record(net, picture, words)
     maps = {}
@@ -97,12 +98,12 @@ def test_questions_are_those_of_held_out_scenes_with_their_masks():
     masks = scenes.render(scene).masks
     assert {one.question.family for one in some} <= set(questions.FAMILIES) and len(some) >= 4
     for one in some:
-        assert vqa.LABELS[one.answer] == one.question.answer
+        assert answerer.LABELS[one.answer] == one.question.answer
         assert np.array_equal(one.masks["touched"], masks[list(one.question.touched)].any(0))
         assert not (one.masks["relevant"] & ~masks[list(one.question.relevant)].any(0)).any()
     picture, words = scene_truth.inputs(some)
     assert picture.shape == (len(some), 3, 128, 128)
-    assert (words != vqa.PAD).sum(1).tolist() == [len(one.question.text.split()) for one in some]
+    assert (words != answerer.PAD).sum(1).tolist() == [len(one.question.text.split()) for one in some]
 
 
 def test_the_report_is_of_questions_that_are_answered_right(net):
@@ -125,7 +126,7 @@ def test_a_network_that_is_never_right_is_refused(net, monkeypatch):
 
 
 def test_the_command_writes_the_report_and_prints_the_table(net, monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(vqa, "load", lambda folder: net)
+    monkeypatch.setattr(answerer, "load", lambda folder: net)
     methods = scene_truth.of_scenes(0)
     monkeypatch.setattr(scene_truth, "of_scenes", lambda seed: {"CP-LRP": methods["CP-LRP"]})
     out = tmp_path / "new" / "report.json"

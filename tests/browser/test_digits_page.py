@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from pages.shared.settings import GAMMAS, Settings, nearest
+from pages.settings.settings import GAMMAS, Settings, nearest
 from tests.browser.hands import choose, seen, shows
 from tests.browser.hands import heatmap as picture
 

@@ -5,9 +5,10 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from models import text_networks, vqa
-from pages.shared.question_subject import FIRST
-from pages.shared.text_subject import samples
+from models.scenes import answerer
+from models.text import networks as text_networks
+from pages.questions.subject import FIRST
+from pages.text.subject import samples
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 
@@ -32,7 +33,7 @@ def test_a_sentence_leads_to_the_page_on_texts(visit, server, context):
 
 
 @pytest.mark.parametrize("context", [{}, {"color_scheme": "dark"}, PHONE], ids=["light", "dark", "phone"])
-@pytest.mark.skipif(not (vqa.ASSETS / "vqa.safetensors").is_file(), reason="the weights on scenes are not here")
+@pytest.mark.skipif(not (answerer.ASSETS / "vqa.safetensors").is_file(), reason="the weights on scenes are not here")
 def test_a_question_leads_to_the_page_on_questions(visit, server, context):
     page = visit(server, **context)
     expect(page.get_by_role("img", name="A scene, as the network sees it")).to_be_visible()

@@ -233,7 +233,7 @@ def test_nonsense_from_a_browser_changes_nothing(value):
     def app() -> None:
         import streamlit as st
 
-        from pages.shared.components.live_slider import LiveSlider
+        from pages.components.live_slider import LiveSlider
 
         slider = LiveSlider("s", "s", range(61), index=20)
         slider._receive()

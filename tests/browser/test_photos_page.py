@@ -7,11 +7,12 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from models import gallery, photo_networks
-from models.pictures import Crop, crop_box
-from pages.shared import sweep_tab
-from pages.shared.rules_text import RECOMMENDED
-from pages.shared.settings import GAMMAS, nearest
+from models.photos import gallery
+from models.photos import networks as photo_networks
+from models.photos.pictures import Crop, crop_box
+from pages.settings.rules_text import RECOMMENDED
+from pages.settings.settings import GAMMAS, nearest
+from pages.workbench.tabs import sweep as sweep_tab
 from tests.browser.hands import changing, choose, heatmap, seen, shows
 
 PHOTOS = gallery.photos()
@@ -259,7 +260,9 @@ def test_on_a_phone_a_finger_moves_the_square(photos):
 def test_a_missing_network_costs_one_sentence(photos):
     page = photos()
     choose(page, "Network", "VGG-16 (ImageNet)")
-    expect(page.get_by_text(re.compile("python -m models.torchvision_nets vgg16.*other pages work"))).to_be_visible()
+    expect(
+        page.get_by_text(re.compile("python -m models.photos.torchvision_nets vgg16.*other pages work"))
+    ).to_be_visible()
     choose(page, "Network", "Bundled VGG")
     says(page, "")
 

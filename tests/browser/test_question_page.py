@@ -5,13 +5,15 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from models import scene_editing, scenes, vqa
-from models.scene_drawing import SIDE
-from pages.shared.question_subject import FIRST
+from models import scenes
+from models.scenes import answerer
+from models.scenes import editing as scene_editing
+from models.scenes.drawing import SIDE
+from pages.questions.subject import FIRST
 from tests.browser.hands import changing, heatmap, shows
 
 pytestmark = pytest.mark.skipif(
-    not (vqa.ASSETS / "vqa.safetensors").is_file(), reason="the weights of the network on scenes are not here"
+    not (answerer.ASSETS / "vqa.safetensors").is_file(), reason="the weights of the network on scenes are not here"
 )
 
 PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
@@ -213,7 +215,7 @@ def test_both_sides_follow_the_slider_while_it_moves(asking, drag, record):
 
 def test_contrast_of_two_answers_is_turned_round(asking):
     page = asking("?class=13&rather-than=16")
-    one, other = vqa.LABELS[13], vqa.LABELS[16]
+    one, other = answerer.LABELS[13], answerer.LABELS[16]
     shows(page, f"{one} rather than {other}")
     there = text(page).get_attribute("aria-label")
     expect(page.get_by_text(re.compile("Difference of scores .* on the input"))).to_be_visible()
@@ -232,7 +234,7 @@ def test_a_link_restores_everything(asking):
         f"scene={scene_editing.encode(scene_editing.delete(SCENE, 0))}&question=Is+there+a+red+cube%3F"
     )
     page = asking(query)
-    shows(page, "cp", "0.1", f"{vqa.LABELS[13]} rather than {vqa.LABELS[16]}")
+    shows(page, "cp", "0.1", f"{answerer.LABELS[13]} rather than {answerer.LABELS[16]}")
     expect(text(page)).to_have_text("Is there a red cube?")
     expect(maps(page)).to_have_count(2)
     page.get_by_role("button", name="Copy link").click()

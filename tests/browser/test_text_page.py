@@ -8,9 +8,9 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from benchmarks.visitor import visitors
-from models import text_networks
-from models.text_networks import BUNDLED
-from pages.shared.text_subject import all_samples, samples
+from models.text import networks as text_networks
+from models.text.networks import BUNDLED
+from pages.text.subject import all_samples, samples
 from tests.browser.hands import choose
 
 pytestmark = pytest.mark.skipif(

@@ -6,12 +6,7 @@ from torch import nn
 
 import lrp_core as lrp
 from models.torchvision_compat import import_torchvision
-from tests.lrp_core.networks import (
-    assert_ledger_closes,
-    assert_rows_stand_alone,
-    gradient_times_input,
-    randomise,
-)
+from tests.lrp_core.networks import assert_ledger_closes, assert_rows_stand_alone, gradient_times_input, randomise
 
 zoo = import_torchvision().models
 

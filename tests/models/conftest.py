@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.models import small_classifiers
+from tests.models.text import small_classifiers
 
 
 @pytest.fixture(scope="session")

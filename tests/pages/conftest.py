@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from pages.shared import tapes
-from pages.shared.explaining import Subject
-from pages.shared.picture_view import PictureView
+from pages.explaining.subject import Subject
+from pages.serving import tapes
+from pages.views.picture_view import PictureView
 
 
 @pytest.fixture

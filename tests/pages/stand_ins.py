@@ -5,12 +5,14 @@ from functools import cache
 import pytest
 import torch
 
-from models import text, text_networks, vqa
-from pages.shared import tapes
-from pages.shared.explaining import Subject
-from pages.shared.question_history import Asked
-from pages.shared.question_subject import question_subject
-from pages.shared.text_subject import text_subject
+from models import text
+from models.scenes import answerer as vqa
+from models.text import networks as text_networks
+from pages.explaining.subject import Subject
+from pages.questions.history import Asked
+from pages.questions.subject import question_subject
+from pages.serving import tapes
+from pages.text.subject import text_subject
 
 
 @cache
@@ -36,7 +38,7 @@ def subject(monkeypatch: pytest.MonkeyPatch, written: str, name: str = "topics")
     put_in_place(monkeypatch)
     place = tapes.Place()
     monkeypatch.setattr(tapes, "_place", lambda page: place)
-    monkeypatch.setattr("pages.shared.text_subject.model", network)
+    monkeypatch.setattr("pages.text.subject.model", network)
     return text_subject("text", written, name)
 
 
@@ -51,5 +53,5 @@ def asked(monkeypatch: pytest.MonkeyPatch, what: Asked, before: Asked | None = N
     """A question to explain, without a browser session."""
     places: dict[str, tapes.Place] = {}
     monkeypatch.setattr(tapes, "_place", lambda page: places.setdefault(page, tapes.Place()))
-    monkeypatch.setattr("pages.shared.question_subject.model", answerer)
+    monkeypatch.setattr("pages.questions.subject.model", answerer)
     return question_subject("questions", what, before=before)

@@ -18,8 +18,9 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from models import digits, drawing
-from training.handwriting import augment
+from models import digits
+from models.digits import drawing
+from training.digits.handwriting import augment
 from training.learning import follow
 
 MNIST = Path("../shared/data/mnist/mnist.npz")
@@ -253,7 +254,3 @@ def main() -> None:
     text = json.dumps(written, indent=2, ensure_ascii=False) + "\n"
     (arguments.out / f"{name}.json").write_text(text, encoding="utf-8")
     print(json.dumps(written["measured"], indent=2))
-
-
-if __name__ == "__main__":
-    main()

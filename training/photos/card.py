@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from models import photos
 from training.calibration import calibration_error
-from training.photo_data import Parts, middles
+from training.photos.data import Parts, middles
 
 BATCH, PAIRS = 64, 10
 WHITE = 0.8  # a photo whose darkest corner is at least so bright was taken on white ground

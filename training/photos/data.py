@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from models import photos
-from models.pictures import Crop, square
+from models.photos.pictures import Crop, square
 
 FOLDER = Path("../shared/data/photos")
 VALIDATION = 0.05

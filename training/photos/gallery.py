@@ -1,6 +1,6 @@
 """Make the pictures of the gallery that nobody photographed: a golf ball on grass, and collages of two photos.
 
-    python -m training.gallery
+    python -m training.photos.gallery
 
 The collages are cut from the gallery's own single pictures; `assets/photos/CREDITS.md` says where those are from.
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-FOLDER = Path(__file__).parent.parent / "assets" / "photos" / "gallery"
+FOLDER = Path(__file__).parents[2] / "assets" / "photos" / "gallery"
 SIDE = 640
 """Side of a made picture, in pixels."""
 

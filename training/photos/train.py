@@ -21,8 +21,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 from models import photos
 from training.learning import follow
-from training.photo_card import card, scores
-from training.photo_data import FOLDER, Parts, Photos, augment, middles, read_photos
+from training.photos.card import card, scores
+from training.photos.data import FOLDER, Parts, Photos, augment, middles, read_photos
 
 SEED = 0
 BATCH = 64
@@ -217,7 +217,3 @@ def make(name: str, data: Parts, epochs: int, checkpoint: Path | None, out: Path
     net.dense.bias.div_(divisor)
     save_file({key: value.half().contiguous() for key, value in net.state_dict().items()}, out / f"{name}.safetensors")
     return divisor
-
-
-if __name__ == "__main__":
-    main()

@@ -11,13 +11,12 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
-from models import vqa
-from models.questions import FAMILIES
-from models.scene_drawing import backdrop
-from models.scenes import FEWEST, MOST
-from training import vqa_data
+from models.scenes import FEWEST, MOST, answerer
+from models.scenes.drawing import backdrop
+from models.scenes.questions import FAMILIES
 from training.calibration import calibration_error
-from training.vqa_data import Pack
+from training.scenes import data as vqa_data
+from training.scenes.data import Pack
 
 TEST, NEW_WORDINGS, CALIBRATION = range(1000), range(1000, 2000), range(2000, 2500)
 """Seeds of held-out scenes: for the wordings of training, for other wordings, and for the temperature."""
@@ -40,7 +39,7 @@ LICENCE = (
 )
 
 
-def write(net: vqa.Answerer, out: Path, made: dict[str, Any]) -> dict[str, Any]:
+def write(net: answerer.Answerer, out: Path, made: dict[str, Any]) -> dict[str, Any]:
     """Calibrate the network and write its weights and its card. made: what the card says of how it was made."""
     out.mkdir(parents=True, exist_ok=True)
     centre(net)
@@ -53,7 +52,7 @@ def write(net: vqa.Answerer, out: Path, made: dict[str, Any]) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def centre(net: vqa.Answerer) -> None:
+def centre(net: answerer.Answerer) -> None:
     """Let the scores of all answers sum to zero. No probability changes, for softmax does not see what all share.
 
     An explanation of a score does: without this, most of it tells what speaks for and against all answers alike.
@@ -65,32 +64,32 @@ def centre(net: vqa.Answerer) -> None:
 
 def write_card(out: Path, made: dict[str, Any]) -> dict[str, Any]:
     """Measure the written weights and write their card."""
-    written = card(vqa.load(out), out, made)
+    written = card(answerer.load(out), out, made)
     text = json.dumps(written, indent=2, ensure_ascii=False) + "\n"
     (out / "vqa.json").write_text(text, encoding="utf-8")
     return written
 
 
-def temperature(net: vqa.Answerer, pack: Pack) -> float:
+def temperature(net: answerer.Answerer, pack: Pack) -> float:
     """What the scores are divided by so that probabilities mean what they say (Guo 2017)."""
     logits, answers = scores(net, pack), torch.from_numpy(pack.answer)
     grid = torch.logspace(-1, 1, 201)
     return grid[torch.stack([F.cross_entropy(logits / t, answers) for t in grid]).argmin()].item()
 
 
-def scores(net: vqa.Answerer, pack: Pack) -> Tensor:
+def scores(net: answerer.Answerer, pack: Pack) -> Tensor:
     """Logits (Q, C) for all questions of a pack."""
     words, found = torch.from_numpy(pack.words), []
     with torch.inference_mode():
         for begin in range(0, len(words), BATCH):
             rows = slice(begin, begin + BATCH)
             own, scene = np.unique(pack.scene[rows], return_inverse=True)
-            cells = net.look(vqa.normalise(pack.pictures[own]))[torch.from_numpy(scene)]
+            cells = net.look(answerer.normalise(pack.pictures[own]))[torch.from_numpy(scene)]
             found.append(net.relating(net.reader(words[rows]), cells))
     return torch.cat(found)
 
 
-def card(net: vqa.Answerer, out: Path, made: dict[str, Any]) -> dict[str, Any]:
+def card(net: answerer.Answerer, out: Path, made: dict[str, Any]) -> dict[str, Any]:
     """The card, with the figures of `net`, the file that was written."""
     return {
         "name": "vqa",
@@ -99,11 +98,11 @@ def card(net: vqa.Answerer, out: Path, made: dict[str, Any]) -> dict[str, Any]:
         " many, of which size, colour, material or shape, and what lies left or right, in front or behind.",
         "input": "(B, 3, 128, 128), red, green, blue between 0 and 1, less 0.5, divided by 0.25; and token ids (B, T)"
         " of the question's words, padded with 0.",
-        "output": f"(B, {len(vqa.LABELS)}) logits: " + ", ".join(vqa.LABELS) + ".",
-        "architecture": f"Eight convolutions describe {vqa.CELLS} cells of the floor; a transformer of {vqa.READING}"
-        f" layers reads the question into {vqa.NOTES} notes, another of {vqa.RELATING} layers relates notes and cells;"
-        " then what each cell votes is added up, and two dense layers answer. ReLU throughout; batch normalisation was"
-        " folded into the convolutions after training.",
+        "output": f"(B, {len(answerer.LABELS)}) logits: " + ", ".join(answerer.LABELS) + ".",
+        "architecture": f"Eight convolutions describe {answerer.CELLS} cells of the floor; a transformer of"
+        f" {answerer.READING} layers reads the question into {answerer.NOTES} notes, another of {answerer.RELATING}"
+        " layers relates notes and cells; then what each cell votes is added up, and two dense layers answer. "
+        "ReLU throughout; batch normalisation was folded into the convolutions after training.",
         "parameters": sum(p.numel() for p in net.parameters()),
         "file_bytes": (out / "vqa.safetensors").stat().st_size,
         **made,
@@ -113,11 +112,11 @@ def card(net: vqa.Answerer, out: Path, made: dict[str, Any]) -> dict[str, Any]:
         **measure(net),
         "limits": LIMITS,
         "licence": LICENCE,
-        "remade_by": vqa.REMAKE["vqa"],
+        "remade_by": answerer.REMAKE["vqa"],
     }
 
 
-def measure(net: vqa.Answerer) -> dict[str, Any]:
+def measure(net: answerer.Answerer) -> dict[str, Any]:
     """The figures: overall, per family, per hops, and where it fails."""
     test, reworded = vqa_data.make(TEST, FAMILIES), vqa_data.make(NEW_WORDINGS, FAMILIES, "test")
     probabilities = scores(net, test).softmax(1)
@@ -161,8 +160,8 @@ def _blank(pack: Pack) -> Pack:
 def blind_spots(test: Pack, hit: np.ndarray) -> dict[str, dict[str, Any]]:
     """Where it is wrong more often: kinds of questions, each with its number and the share that is right."""
     objects = (test.features[..., 0] > 0).sum(1)[test.scene]
-    words = (test.words != vqa.PAD).sum(1)
-    numbers = [vqa.LABELS.index(str(number)) for number in range(HIGH_COUNT, MOST + 1)]
+    words = (test.words != answerer.PAD).sum(1)
+    numbers = [answerer.LABELS.index(str(number)) for number in range(HIGH_COUNT, MOST + 1)]
     groups = test.members.sum(2)
     compared = test.family == FAMILIES.index("comparison")
     kinds = {
@@ -181,7 +180,8 @@ def confusions(calls: np.ndarray, answers: np.ndarray) -> list[dict[str, Any]]:
     pairs, counts = np.unique(np.stack([answers[wrong], calls[wrong]]), axis=1, return_counts=True)
     order = np.argsort(-counts, kind="stable")[:PAIRS]
     return [
-        {"is": vqa.LABELS[pairs[0, i]], "called": vqa.LABELS[pairs[1, i]], "questions": int(counts[i])} for i in order
+        {"is": answerer.LABELS[pairs[0, i]], "called": answerer.LABELS[pairs[1, i]], "questions": int(counts[i])}
+        for i in order
     ]
 
 

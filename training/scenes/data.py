@@ -10,10 +10,10 @@ from random import Random
 
 import numpy as np
 
-from models import question_reading, questions, scenes, vqa
-from models.question_programs import KIND_OF, RELATIONS, SCENE, Facts, Program, facts, members, parted
-from models.questions import FAMILIES, Question
-from models.scenes import KINDS, MOST, Scene, project
+from models import scenes
+from models.scenes import KINDS, MOST, Scene, answerer, project, question_reading, questions
+from models.scenes.question_programs import KIND_OF, RELATIONS, SCENE, Facts, Program, facts, members, parted
+from models.scenes.questions import FAMILIES, Question
 
 FIRST_SEED = 2**31
 """Scenes of this seed and above are for training; all below it are held out."""
@@ -43,7 +43,7 @@ class Pack:
 
     pictures: uint8 (S, 128, 128, 3). features: float32 (S, 8, FEATURES), objects first, the rest 0.
     cells: int64 (S, 8), the cell of each object; for what is no object, cells that are empty.
-    words: int64 (Q, T). scene: int64 (Q,), whose question it is. answer: int64 (Q,), an index of `vqa.LABELS`.
+    words: int64 (Q, T). scene: int64 (Q,), whose question it is. answer: int64 (Q,), an index of `answerer.LABELS`.
     values: int64 (Q, GROUPS, 4), what is said of each group by kind, 0 for nothing. links: int64 (Q, GROUPS), from 1.
     asked: int64 (Q, 2), the form of the question and its kind, from 1.
     members: bool (Q, GROUPS, 8), which objects are in each group.
@@ -92,7 +92,7 @@ def make(seeds: Sequence[int], families: Sequence[str], wordings: str = "train")
         rows += [(number, *_row(q, scene)) for q in questions.make(scene, Random(seed), families, wordings)]
     scene, words, answer, values, links, asked, in_group, family, hops = zip(*rows, strict=True)
     length = max(map(len, words))
-    padded = [(*line, *[vqa.PAD] * (length - len(line))) for line in words]
+    padded = [(*line, *[answerer.PAD] * (length - len(line))) for line in words]
     numbers = (np.array(one, np.int64) for one in (padded, scene, answer, values, links, asked))
     rest = np.array(in_group, bool), np.array(family, np.int64), np.array(hops, np.int64)
     return Pack(np.stack(pictures), np.stack(seen), np.stack(places), *numbers, *rest)
@@ -111,21 +111,21 @@ def described(scene: Scene, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         taken.append(int(cell))
         features[row, 0] = 1
         features[row, 1:-2] = [getattr(thing, KIND_OF[value]) == value for value in VALUES]
-        features[row, -2:] = (np.array(project(thing.x, thing.y)) - middles[cell]) / vqa.CELL
-    free = [cell for cell in np.random.default_rng(scene.seed).permutation(vqa.CELLS) if cell not in taken]
+        features[row, -2:] = (np.array(project(thing.x, thing.y)) - middles[cell]) / answerer.CELL
+    free = [cell for cell in np.random.default_rng(scene.seed).permutation(answerer.CELLS) if cell not in taken]
     return features, np.array([*taken, *free[: MOST - len(taken)]], np.int64)
 
 
 def _cell_middles() -> np.ndarray:
     """The middle (column, row) of each cell in pixels, (N, 2)."""
-    cell = np.arange(vqa.CELLS)
-    rows, columns = cell // vqa.COLUMNS + vqa.ROWS.start, cell % vqa.COLUMNS
-    return (np.stack([columns, rows], 1) + 0.5) * vqa.CELL
+    cell = np.arange(answerer.CELLS)
+    rows, columns = cell // answerer.COLUMNS + answerer.ROWS.start, cell % answerer.COLUMNS
+    return (np.stack([columns, rows], 1) + 0.5) * answerer.CELL
 
 
 def middles_in_cells() -> np.ndarray:
     """The middle (across, down) of each cell, counted in cells from the middle of the floor, (N, 2) float32."""
-    at = _cell_middles() / vqa.CELL
+    at = _cell_middles() / answerer.CELL
     return (at - at.mean(0)).astype(np.float32)
 
 
@@ -142,7 +142,7 @@ def _row(question: Question, scene: Scene) -> tuple:
         inside[place, list(members(before))] = True
     asked = (FORMS.index(form), 1 + list(KINDS).index(kind) if kind else 0)
     words = question_reading.read(question.text)
-    answer, family = vqa.LABELS.index(question.answer), FAMILIES.index(question.family)
+    answer, family = answerer.LABELS.index(question.answer), FAMILIES.index(question.family)
     return words, answer, values, links, asked, inside, family, question.hops
 
 

@@ -11,12 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models import vqa
-from models.question_grammar import vocabulary
-from models.question_programs import RELATIONS
-from models.scenes import KINDS, MOST
-from training import vqa_data
-from training.vqa_data import FEATURES, FORMS, GROUPS, LINKS, VALUES, Pack
+from models.scenes import KINDS, MOST, answerer
+from models.scenes.question_grammar import vocabulary
+from models.scenes.question_programs import RELATIONS
+from training.scenes import data as vqa_data
+from training.scenes.data import FEATURES, FORMS, GROUPS, LINKS, VALUES, Pack
 
 CHOICES = (*(1 + len(values) for values in KINDS.values()), 1 + len(LINKS))
 """Answers to what is said of a group: a value of each kind or none, a link or none."""
@@ -71,12 +70,12 @@ class Told(NamedTuple):
 class Lessons(nn.Module):
     """A network and the heads that tell how it comes to its answers."""
 
-    def __init__(self, net: vqa.Answerer) -> None:
+    def __init__(self, net: answerer.Answerer) -> None:
         super().__init__()
         self.net = net
         self.describe = nn.Linear(net.enter.in_features, FEATURES)
-        self.enter = nn.Linear(FEATURES, vqa.WIDTH)
-        self.said, self.asked = nn.Linear(vqa.WIDTH, sum(CHOICES)), nn.Linear(vqa.WIDTH, sum(ASKED))
+        self.enter = nn.Linear(FEATURES, answerer.WIDTH)
+        self.said, self.asked = nn.Linear(answerer.WIDTH, sum(CHOICES)), nn.Linear(answerer.WIDTH, sum(ASKED))
         self.member = nn.ModuleList(_head(1) for _ in TELLING)
         self.value, self.alike = _head(len(VALUES)), _head(1)
         # Where an object stands is where its cell is and how far it is off: both start along the same directions.
@@ -104,11 +103,11 @@ class Lessons(nn.Module):
         for number, layer in enumerate(self.net.relating.layers, 1):
             x = layer(x)
             if number in TELLING:
-                members.append(self.member[len(members)](x[:, vqa.NOTES :]).squeeze(2))
+                members.append(self.member[len(members)](x[:, answerer.NOTES :]).squeeze(2))
             if number == KNOWING:
                 values = self.value(x[:, SECOND])
             if number == ALIKE:
-                alike = self.alike(x[:, vqa.NOTES :]).squeeze(2)
+                alike = self.alike(x[:, answerer.NOTES :]).squeeze(2)
         answer = self.net.relating.decide(self.net.relating.norm(x))
         return Told(answer, notes, torch.stack(members, 1), values, alike)
 
@@ -128,7 +127,7 @@ class Lessons(nn.Module):
 
         features, cells: as in `vqa_data.Pack`.
         """
-        wanted = torch.zeros(len(found), vqa.CELLS, FEATURES)
+        wanted = torch.zeros(len(found), answerer.CELLS, FEATURES)
         wanted.scatter_(1, cells[..., None].expand(-1, -1, FEATURES), features)
         wrong = (self.describe(found).float() - wanted).square().sum(2)
         there = wanted[..., 0]
@@ -152,7 +151,7 @@ def forgetful(words: Tensor) -> Tensor:
     """The token ids (Q, T) with some fillers left out: so a wording is not relied on as a whole."""
     known = vocabulary()
     fillers = torch.tensor([known.index(word) + 1 for word in FILLERS])
-    return words.masked_fill(torch.isin(words, fillers) & (torch.rand(words.shape) < FORGOTTEN), vqa.PAD)
+    return words.masked_fill(torch.isin(words, fillers) & (torch.rand(words.shape) < FORGOTTEN), answerer.PAD)
 
 
 def together(told: Tensor, batch: Batch) -> Tensor:
@@ -192,19 +191,19 @@ def compared(values: Tensor, alike: Tensor, batch: Batch) -> Tensor:
 
 def _in_cells(of_objects: Tensor, batch: Batch, number: int) -> Tensor:
     """Numbers of objects (Q, G, 8) as those of cells (Q, G, N), 0 elsewhere; N as in `together`."""
-    if number < vqa.CELLS:
+    if number < answerer.CELLS:
         return F.pad(of_objects, (0, number - of_objects.shape[2]))
     cells = batch.cells[batch.scene][:, None].expand_as(of_objects)
     return torch.zeros(*of_objects.shape[:2], number).scatter_(2, cells, of_objects)
 
 
 def _head(outputs: int) -> nn.Module:
-    return nn.Sequential(nn.LayerNorm(vqa.WIDTH), nn.Linear(vqa.WIDTH, outputs))
+    return nn.Sequential(nn.LayerNorm(answerer.WIDTH), nn.Linear(answerer.WIDTH, outputs))
 
 
 def _other_cells(cells: Tensor, number: int) -> Tensor:
     """So many cells of each row that are not among these."""
-    free = torch.rand(len(cells), vqa.CELLS).scatter_(1, cells, -1.0)
+    free = torch.rand(len(cells), answerer.CELLS).scatter_(1, cells, -1.0)
     return free.topk(number, 1).indices
 
 
@@ -214,7 +213,7 @@ def batch_of(pack: Pack, rows: Tensor, pictures: bool) -> Batch:
     own, scene = torch.from_numpy(pack.scene[chosen]).unique(return_inverse=True)
     parts = (pack.words, pack.answer, pack.values, pack.links, pack.asked, pack.members)
     words, *rest = (torch.from_numpy(part[chosen]) for part in parts)
-    seen = vqa.normalise(pack.pictures[own]) if pictures else torch.empty(0)
+    seen = answerer.normalise(pack.pictures[own]) if pictures else torch.empty(0)
     features, cells = (torch.from_numpy(part[own]) for part in (pack.features, pack.cells))
-    words = words[:, : int((words != vqa.PAD).sum(1).max())]
+    words = words[:, : int((words != answerer.PAD).sum(1).max())]
     return Batch(seen, features, cells, words, scene, *rest)

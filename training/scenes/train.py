@@ -1,6 +1,6 @@
 """Remake the network that answers questions about scenes.
 
-    python -m training.vqa [packs questions pictures together write] [--packs N] [--checkpoint DIR] [--out DIR]
+    python -m training.scenes [packs questions pictures together write] [--packs N] [--checkpoint DIR] [--out DIR]
 
 Without names, all stages in this order: scenes and questions are made; the words and the relating are learned on
 descriptions in place of pictures; the convolutions learn to describe; both are joined and learn on; and the weights
@@ -20,12 +20,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
 
-from models import vqa
-from models.questions import FAMILIES
-from training import vqa_card, vqa_data
+from models.scenes import answerer
+from models.scenes.questions import FAMILIES
 from training.learning import decayed, follow, rate_at
-from training.vqa_data import Pack
-from training.vqa_lessons import Lessons, batch_of, forgetful
+from training.scenes import card as vqa_card
+from training.scenes import data as vqa_data
+from training.scenes.data import Pack
+from training.scenes.lessons import Lessons, batch_of, forgetful
 
 SEED = 0
 PACKS = {"questions": 18, "pictures": 18, "together": 11}
@@ -49,7 +50,7 @@ def from_descriptions(lessons: Lessons, pack: Pack, rows: Tensor) -> Tensor:
 def descriptions(lessons: Lessons, pack: Pack, rows: Tensor) -> Tensor:
     """The loss of the descriptions of scenes with these numbers."""
     features, cells = (torch.from_numpy(part[rows.numpy()]) for part in (pack.features, pack.cells))
-    return lessons.described(lessons.net.features(vqa.normalise(pack.pictures[rows.numpy()])), features, cells)
+    return lessons.described(lessons.net.features(answerer.normalise(pack.pictures[rows.numpy()])), features, cells)
 
 
 def from_pictures(lessons: Lessons, pack: Pack, rows: Tensor) -> Tensor:
@@ -123,7 +124,7 @@ def progress(stage: str, lessons: Lessons, held_out: Pack) -> str:
 
 def named(lessons: Lessons, held_out: Pack) -> float:
     """Share of the held-out objects all of whose values the convolutions tell right."""
-    told = lessons.describe(lessons.net.features(vqa.normalise(held_out.pictures)))
+    told = lessons.describe(lessons.net.features(answerer.normalise(held_out.pictures)))
     told = told.gather(1, torch.from_numpy(held_out.cells)[..., None].expand(-1, -1, vqa_data.FEATURES))
     there = torch.from_numpy(held_out.features)
     sizes = [len(values) for values in vqa_data.NUMBER_OF.values()]
@@ -132,9 +133,9 @@ def named(lessons: Lessons, held_out: Pack) -> float:
     return right[there[..., 0] > 0].float().mean().item()
 
 
-def folded(net: vqa.Answerer) -> vqa.Answerer:
+def folded(net: answerer.Answerer) -> answerer.Answerer:
     """The same network without batch norm, merged into the convolutions."""
-    plain, state = vqa.network(), net.state_dict()
+    plain, state = answerer.network(), net.state_dict()
     for name, layer in net.eyes.named_children():
         if isinstance(layer, nn.Conv2d):
             norm = getattr(net.eyes, name.replace("conv", "norm"))
@@ -148,7 +149,7 @@ def folded(net: vqa.Answerer) -> vqa.Answerer:
 
 def fresh() -> Lessons:
     torch.manual_seed(SEED)
-    return Lessons(vqa.network(batch_norm=True))
+    return Lessons(answerer.network(batch_norm=True))
 
 
 def joined(folder: Path) -> Lessons:
@@ -164,7 +165,7 @@ def joined(folder: Path) -> Lessons:
 
 def write(folder: Path, out: Path, packs: int, size: int) -> None:
     """The finished network, without the heads of its lessons, and its card."""
-    net = vqa.network()
+    net = answerer.network()
     state = torch.load(folder / "together.pt", weights_only=True)
     net.load_state_dict({key[4:]: value for key, value in state.items() if key.startswith("net.")})
     questions = sum(len(vqa_data.pack(number, folder / "packs", size).answer) for number in range(packs))
@@ -187,7 +188,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=vqa_data.SCENES, help="scenes in a pack")
     parser.add_argument("--passes", type=int, default=1, help="passes over the packs (default: 1)")
     parser.add_argument("--checkpoint", type=Path, required=True, help="folder of packs, states and finished stages")
-    parser.add_argument("--out", type=Path, default=vqa.ASSETS, help="folder for weights and card")
+    parser.add_argument("--out", type=Path, default=answerer.ASSETS, help="folder for weights and card")
     options = parser.parse_args()
     unknown = set(options.stages) - set(stages)
     if unknown:
@@ -204,7 +205,3 @@ def main() -> None:
             some = options.packs or PACKS[stage]
             mean = learn(stage, start, some, options.checkpoint, options.passes, options.size)
             torch.save(mean.state_dict(), options.checkpoint / f"{stage}.pt")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """What counting words reaches: TF-IDF and a logistic regression, beside the networks in one table.
 
-    python -m training.text_baseline [offensive topics newsgroups sentiment] [--data FOLDER]
+    python -m training.text.baseline [offensive topics newsgroups sentiment] [--data FOLDER]
 
 Words one and two in a row, and 2 to 5 characters in a row (assets/text/baseline.json); and the pieces of words that
 the networks see, one and two in a row (assets/text/pieces.json). Prints a table with the figures of the model cards.
@@ -19,9 +19,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import FeatureUnion, make_union
 
 from models import text
-from training.text_batches import encode
-from training.text_card import NEITHER, macro_f1
-from training.text_data import FOLDER, Texts, read, rows
+from training.text.batches import encode
+from training.text.card import NEITHER, macro_f1
+from training.text.data import FOLDER, Texts, read, rows
 
 MOST = 200_000  # features of each kind, the most frequent
 STRENGTHS = (1.0, 3.0, 10.0)  # of the fit; the larger, the less it is held back

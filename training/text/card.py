@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from models import text
 from training.calibration import calibration_error
-from training.text_batches import encode, in_order
-from training.text_data import Texts, read, rows
-from training.text_words import BESIDE, LICENCES, LIMITS, TASKS, TITLES, TRAINING
+from training.text.batches import encode, in_order
+from training.text.data import Texts, read, rows
+from training.text.words import BESIDE, LICENCES, LIMITS, TASKS, TITLES, TRAINING
 
 TOKENS = 8192  # in a batch
 NEITHER = text.LABELS["offensive"].index("neither")

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from models import text
 from training.learning import decayed, rate_at
-from training.text_batches import Batch, encode, shuffled
-from training.text_vectors import vectors
+from training.text.batches import Batch, encode, shuffled
+from training.text.vectors import vectors
 
 SEED = 0
 PASSES = 2

@@ -12,8 +12,8 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import FeatureUnion
 
-from training.text_baseline import features
-from training.text_data import Texts
+from training.text.baseline import features
+from training.text.data import Texts
 
 STRENGTH = 10.0
 SHARE = (0.2, 0.8)  # of a text, at least and at most, that goes into a joined one

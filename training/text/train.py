@@ -20,10 +20,11 @@ from safetensors.torch import save_file
 from torch import nn
 
 from models import text
-from training import text_encoder, vocabulary
-from training.text_card import card, measure
-from training.text_data import FOLDER, everything, read
-from training.text_tuning import RECIPES, Recipe, grown, temperature, train
+from training.text import encoder as text_encoder
+from training.text import vocabulary
+from training.text.card import card, measure
+from training.text.data import FOLDER, everything, read
+from training.text.tuning import RECIPES, Recipe, grown, temperature, train
 
 
 def device() -> str:
@@ -124,7 +125,3 @@ def remake(name: str, arguments: argparse.Namespace) -> None:
 
 def write(path: Path, found: dict[str, Any]) -> None:
     path.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()

@@ -12,12 +12,12 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from models import text
-from training import text_splits
 from training.learning import decayed, rate_at
-from training.text_batches import encode, shuffled
-from training.text_card import scores
-from training.text_data import Texts
-from training.text_teacher import Teacher, teacher
+from training.text import splits as text_splits
+from training.text.batches import encode, shuffled
+from training.text.card import scores
+from training.text.data import Texts
+from training.text.teacher import Teacher, teacher
 
 SEED = 0
 TOKENS = 4096  # in a batch, padding included

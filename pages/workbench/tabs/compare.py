@@ -8,13 +8,15 @@ import numpy as np
 import streamlit as st
 
 import lrp_core as lrp
-from pages.shared import engine, explaining, session
-from pages.shared.components.heatmap_view import strongest
-from pages.shared.explaining import Subject
-from pages.shared.result import balance_of
-from pages.shared.rules_text import RECOMMENDED, RULES, offered
-from pages.shared.settings import Settings
-from pages.shared.wording import plain
+from pages.components.heatmap_view import strongest
+from pages.explaining import subject as explaining
+from pages.explaining.subject import Subject
+from pages.serving import engine
+from pages.settings import session
+from pages.settings.rules_text import RECOMMENDED, RULES, offered
+from pages.settings.settings import Settings
+from pages.settings.wording import plain
+from pages.workbench.result import balance_of
 
 FEWEST, MOST = 2, 6
 

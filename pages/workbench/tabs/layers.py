@@ -8,10 +8,11 @@ import streamlit as st
 
 import lrp_core as lrp
 from lrp_core.ledger import ABSORBERS, Ledger
-from pages.shared import explaining, session
-from pages.shared.explaining import Subject
-from pages.shared.settings import Settings
-from pages.shared.wording import plain, signed
+from pages.explaining import subject as explaining
+from pages.explaining.subject import Subject
+from pages.settings import session
+from pages.settings.settings import Settings
+from pages.settings.wording import plain, signed
 
 FALLING, RISING, TOTAL = "#c2703a", "#7a6ad0", "#1f8f7a"
 INK = ("#3a4446", "#c6d1d0")  # on a light and on a dark page; Plotly's own grey is too faint to read

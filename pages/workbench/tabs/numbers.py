@@ -3,13 +3,13 @@
 import numpy as np
 import streamlit as st
 
-from pages.shared import explaining
-from pages.shared.explaining import Subject
-from pages.shared.result import balance_of
-from pages.shared.settings import Settings
-from pages.shared.snippet import snippet
-from pages.shared.view import File
-from pages.shared.wording import signed
+from pages.explaining import subject as explaining
+from pages.explaining.snippet import snippet
+from pages.explaining.subject import Subject
+from pages.explaining.view import File
+from pages.settings.settings import Settings
+from pages.settings.wording import signed
+from pages.workbench.result import balance_of
 
 
 def show(subject: Subject, settings: Settings) -> None:

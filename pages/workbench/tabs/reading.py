@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from pages.shared import explaining
-from pages.shared.explaining import Subject
-from pages.shared.rules_text import RULES
-from pages.shared.settings import Settings
-from pages.shared.wording import literal
+from pages.explaining import subject as explaining
+from pages.explaining.subject import Subject
+from pages.settings.rules_text import RULES
+from pages.settings.settings import Settings
+from pages.settings.wording import literal
 
 COLOUR_WORDS = {
     "red-white-blue": ("Red", "Blue", "White"),

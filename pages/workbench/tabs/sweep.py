@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from pages.shared import explaining, session
-from pages.shared.components.film import Frame, film
-from pages.shared.components.heatmap_view import strongest
-from pages.shared.explaining import Subject
-from pages.shared.settings import Settings, nearest
-from pages.shared.wording import plain, signed
+from pages.components.film import Frame, film
+from pages.components.heatmap_view import strongest
+from pages.explaining import subject as explaining
+from pages.explaining.subject import Subject
+from pages.settings import session
+from pages.settings.settings import Settings, nearest
+from pages.settings.wording import plain, signed
 
 VALUES = {
     "gamma": (0, 0.02, 0.04, 0.06, 0.1, 0.14, 0.2, 0.26, 0.34, 0.44, 0.56, 0.7, 0.86, 1, 1.5, 2, 3, 4.5, 7, 10),

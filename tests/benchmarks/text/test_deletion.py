@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import text_deletion, text_methods
-from tests.benchmarks.word_list import EXACT, TOXIC_WORDS, of_toxic_words
-from training import text_data
+from benchmarks.text import deletion as text_deletion
+from benchmarks.text import methods as text_methods
+from tests.benchmarks.text.word_list import EXACT, TOXIC_WORDS, of_toxic_words
+from training.text import data as text_data
 
 
 @pytest.fixture(scope="module")

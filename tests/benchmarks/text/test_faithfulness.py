@@ -8,9 +8,13 @@ import sys
 import pytest
 import torch
 
-from benchmarks import faithfulness, text_deletion, text_faithfulness, text_methods, text_truth
+from benchmarks import faithfulness
+from benchmarks.text import deletion as text_deletion
+from benchmarks.text import faithfulness as text_faithfulness
+from benchmarks.text import methods as text_methods
+from benchmarks.text import truth as text_truth
 from models import text
-from tests.benchmarks.word_list import EXACT, of_sentiment, of_toxic_words
+from tests.benchmarks.text.word_list import EXACT, of_sentiment, of_toxic_words
 
 
 @pytest.fixture(scope="module")

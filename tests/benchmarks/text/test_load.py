@@ -3,7 +3,7 @@
 import psutil
 import pytest
 
-from benchmarks import text_load
+from benchmarks.text import load as text_load
 
 pytestmark = pytest.mark.skipif(not psutil.LINUX, reason="memory is measured as Linux tells it")
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import lrp_core as lrp
-from benchmarks import text_methods
+from benchmarks.text import methods as text_methods
 from models import text
 
 LINES = ("I don't know, my friend.", "नमस्ते 我们 :-) unbelievable", "one two three four five", "short text", "You?")

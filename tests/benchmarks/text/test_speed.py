@@ -4,7 +4,8 @@ import pytest
 import torch
 
 import lrp_core as lrp
-from benchmarks import modified_gradients, text_speed
+from benchmarks import modified_gradients
+from benchmarks.text import speed as text_speed
 
 pytest.importorskip("transformers")
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import torch
 from torch import nn
 
-from benchmarks import text_methods
+from benchmarks.text import methods as text_methods
 from models import text
 
 TOXIC_WORDS, GOOD, BAD = ("idiot", "stupid", "crap"), ("good", "great", "best"), ("bad", "worst", "dumb")

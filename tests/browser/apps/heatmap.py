@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from pages.shared.components.heatmap_view import heatmap_view
+from pages.components.heatmap_view import heatmap_view
 
 rows, columns = np.mgrid[-1:1:14j, -1:1:10j]
 relevance = (np.sin(4 * columns) * np.exp(-2 * rows**2)).astype(np.float32)

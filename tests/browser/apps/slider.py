@@ -5,8 +5,8 @@ from threading import Event
 import numpy as np
 import streamlit as st
 
-from pages.shared.components.heatmap_view import heatmap_view
-from pages.shared.components.live_slider import LiveSlider
+from pages.components.heatmap_view import heatmap_view
+from pages.components.live_slider import LiveSlider
 
 EPSILONS = np.geomspace(1e-3, 10, 61)
 GAMMAS = np.linspace(0, 1, 41)

@@ -4,10 +4,11 @@ import numpy as np
 import streamlit as st
 import torch
 
-from pages.shared import session, sweep_tab
-from pages.shared.explaining import Subject
-from pages.shared.picture_view import PictureView
-from pages.shared.settings import Settings
+from pages.explaining.subject import Subject
+from pages.settings import session
+from pages.settings.settings import Settings
+from pages.views.picture_view import PictureView
+from pages.workbench.tabs import sweep as sweep_tab
 
 sweep_tab.SLICE_S = 0.0
 

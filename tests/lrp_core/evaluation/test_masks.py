@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lrp_core import mask_evaluation
-from lrp_core.mask_evaluation import POOLINGS, mass_accuracy, pooled, rank_accuracy
+from lrp_core.evaluation import masks as mask_evaluation
+from lrp_core.evaluation.masks import POOLINGS, mass_accuracy, pooled, rank_accuracy
 
 lean = settings(max_examples=40, deadline=None, derandomize=True)
 MASK = torch.tensor([[[True, False], [True, False]]])

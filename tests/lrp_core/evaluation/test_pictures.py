@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lrp_core import evaluation
+from lrp_core.evaluation import pictures as evaluation
 
 lean = settings(max_examples=40, deadline=None, derandomize=True)
 seeds = st.integers(0, 10_000)

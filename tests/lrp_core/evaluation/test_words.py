@@ -8,7 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lrp_core import evaluation, word_evaluation
+from lrp_core.evaluation import pictures as evaluation
+from lrp_core.evaluation import words as word_evaluation
 
 lean = settings(max_examples=40, deadline=None, derandomize=True)
 seeds = st.integers(0, 10_000)

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import lrp_core as lrp
-from lrp_core import attention as attention_module
+from lrp_core.propagation import attention as attention_module
 from tests.lrp_core.networks import Net, assert_ledger_closes, gradient_times_input, vectors
 
 D = torch.float64

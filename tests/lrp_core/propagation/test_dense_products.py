@@ -6,8 +6,8 @@ import torch.nn.functional as F
 from torch import nn
 
 import lrp_core as lrp
-from lrp_core import dense_products
-from lrp_core.dense_products import linear
+from lrp_core.propagation import dense_products
+from lrp_core.propagation.dense_products import linear
 
 needs_onednn = pytest.mark.skipif(dense_products._ONEDNN is None, reason="this torch comes without oneDNN's operator")
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import lrp_core as lrp
-from tests.lrp_core.brute_force import Affine, propagate
+from tests.lrp_core.propagation.brute_force import Affine, propagate
 
 WEIGHT = [[1.0, -1.0, 2.0], [-2.0, 1.0, 0.5]]
 BIAS = [0.5, -0.5]

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 import lrp_core as lrp
-from tests.lrp_core import brute_force
+from tests.lrp_core.propagation import brute_force
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
 LOW, HIGH = -1.5, 2.0

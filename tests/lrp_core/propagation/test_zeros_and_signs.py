@@ -6,14 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import lrp_core as lrp
-from tests.lrp_core.networks import (
-    EVERY_RULE,
-    Net,
-    RandomNetwork,
-    assert_ledger_closes,
-    random_input,
-    vectors,
-)
+from tests.lrp_core.networks import EVERY_RULE, Net, RandomNetwork, assert_ledger_closes, random_input, vectors
 
 LRP0, TOP = lrp.presets.lrp0(), lrp.Target.top()
 

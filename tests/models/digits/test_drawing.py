@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models import drawing
-from models.drawing import Stroke, from_canvas, rasterize, to_canvas
+from models.digits import drawing
+from models.digits.drawing import Stroke, from_canvas, rasterize, to_canvas
 
 BY_HAND = json.loads((Path(__file__).parent / "fabric_drawing.json").read_text())
 """What the widget sent for a zigzag and a dot drawn with the mouse (streamlit-drawable-canvas 0.13.0)."""

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from models import digits, drawing
+from models import digits
+from models.digits import drawing
 
-MNIST = Path(__file__).parents[3] / "shared" / "data" / "mnist" / "mnist.npz"
+MNIST = Path(__file__).parents[4] / "shared" / "data" / "mnist" / "mnist.npz"
 
 
 def pictures(samples):

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 import lrp_core as lrp
-from models import digits, drawing
+from models import digits
+from models.digits import drawing
 
 MARK = digits.MARK
 

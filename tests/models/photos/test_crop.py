@@ -2,8 +2,8 @@
 
 import pytest
 
-from models.pictures import Crop, crop_box, square
-from tests.models.picture_files import BLUE, two_colours
+from models.photos.pictures import Crop, crop_box, square
+from tests.models.photos.picture_files import BLUE, two_colours
 
 
 @pytest.mark.parametrize(

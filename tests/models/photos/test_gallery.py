@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models import gallery
-from models.photos import LABELS
-from models.pictures import Crop, read_picture, square
-from training.gallery import COLLAGES, collage, golf_ball
+from models.photos import LABELS, gallery
+from models.photos.pictures import Crop, read_picture, square
+from training.photos.gallery import COLLAGES, collage, golf_ball
 
 PHOTOS = gallery.photos()
 CREDITS = (gallery.ASSETS / "CREDITS.md").read_text(encoding="utf-8")

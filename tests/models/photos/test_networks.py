@@ -11,13 +11,15 @@ from PIL import Image
 from torch import nn
 
 import lrp_core as lrp
-from models import photo_networks, photos, pictures
-from models.checkpoints import Checkpoint
-from models.photo_networks import BUNDLED, NETWORKS
+from models import photos
+from models.photos import networks as photo_networks
+from models.photos import pictures
+from models.photos.networks import BUNDLED, NETWORKS
+from models.photos.torchvision_nets import CHECKPOINTS, weights
 from models.torchvision_compat import import_torchvision
-from models.torchvision_nets import CHECKPOINTS, weights
+from models.weights.checkpoints import Checkpoint
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 BLACK, WHITE = (Image.new("RGB", (300, 300), colour) for colour in ("black", "white"))
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from models.pictures import TOO_MANY
-from tests.models.picture_files import encoded, png_of_size
+from models.photos.pictures import TOO_MANY
+from tests.models.photos.picture_files import encoded, png_of_size
 
-TREE = Path(__file__).parents[2]
+TREE = Path(__file__).parents[3]
 
 needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peaks are read from Linux' /proc")
 
@@ -26,7 +26,7 @@ def peak_of_reading(data: bytes, at_once: int = 1) -> tuple[str, float]:
         "import json, sys\n"
         "from concurrent.futures import ThreadPoolExecutor\n"
         "from PIL import Image\n"
-        "from models.pictures import read_picture\n"
+        "from models.photos.pictures import read_picture\n"
         "Image.init()\n"
         "def peak():\n"
         "    status = dict(line.split(':', 1) for line in open('/proc/self/status'))\n"

@@ -5,7 +5,7 @@ import random
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
-from models.pictures import (
+from models.photos.pictures import (
     DAMAGED,
     LONGEST,
     MAX_BYTES,
@@ -16,7 +16,7 @@ from models.pictures import (
     UNKNOWN,
     read_picture,
 )
-from tests.models.picture_files import encoded, noise, png_of_size, turned, two_colours, with_right_check_sums
+from tests.models.photos.picture_files import encoded, noise, png_of_size, turned, two_colours, with_right_check_sums
 
 
 def test_no_bytes() -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.pictures import LONGEST, MAX_SCANS, read_picture
-from tests.models.picture_files import BLUE, ORANGE, encoded, turned, two_colours
+from models.photos.pictures import LONGEST, MAX_SCANS, read_picture
+from tests.models.photos.picture_files import BLUE, ORANGE, encoded, turned, two_colours
 
 
 def colours(picture: Image.Image) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 import lrp_core as lrp
-from models import torchvision_nets
-from models.checkpoints import Checkpoint
+from models.photos import torchvision_nets
+from models.photos.torchvision_nets import CHECKPOINTS, TITLES
 from models.torchvision_compat import import_torchvision
-from models.torchvision_nets import CHECKPOINTS, TITLES
+from models.weights.checkpoints import Checkpoint
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True)
@@ -155,7 +155,7 @@ def test_missing_weights_name_the_file_and_a_command_that_exists(tmp_path):
         torchvision_nets.load("vgg16", folder=tmp_path)
     assert "vgg16-397923af.pth (528 MB)" in str(caught.value)
     command = str(caught.value).split("`")[1]
-    assert command == "python -m models.torchvision_nets vgg16"
+    assert command == "python -m models.photos.torchvision_nets vgg16"
     shown = subprocess.run(
         [sys.executable, *command.split()[1:], "--help"], cwd=ROOT, capture_output=True, text=True, timeout=300
     )

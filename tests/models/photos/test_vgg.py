@@ -7,8 +7,9 @@ from PIL import Image
 from torch import nn
 
 import lrp_core as lrp
-from models import gallery, photos
-from models.pictures import Crop, square
+from models import photos
+from models.photos import gallery
+from models.photos.pictures import Crop, square
 
 KNOWN = [photo for photo in gallery.photos() if photo.kind == "plain"]
 

@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import nn
 
 import lrp_core as lrp
-from models import questions, scenes, vqa
-from models.question_grammar import vocabulary
+from models import scenes
+from models.scenes import answerer, questions
+from models.scenes.question_grammar import vocabulary
 from tests.lrp_core.networks import assert_ledger_closes
 
 ASKED = ("How many red cubes are left of the ball?", "Is there a cone?")
@@ -20,7 +21,7 @@ COMPOSITES = (
     lrp.Composite(
         lrp.Epsilon(1e-3),
         by_kind={"conv": lrp.Gamma(0.25)},
-        by_name={"eyes.conv1_1": lrp.ZBox(vqa.LOW, vqa.HIGH)},
+        by_name={"eyes.conv1_1": lrp.ZBox(answerer.LOW, answerer.HIGH)},
         attention="cp",
     ),
 )
@@ -39,7 +40,7 @@ def one_thread():
 def net():
     """With weights, biases and norms drawn at random."""
     torch.manual_seed(0)
-    net = vqa.network()
+    net = answerer.network()
     for layer in net.modules():
         if isinstance(layer, nn.LayerNorm):
             layer.weight.data.uniform_(0.5, 1.5)
@@ -51,32 +52,34 @@ def net():
 def inputs():
     """Two pictures and two questions, the second one padded."""
     pixels = [scenes.render(scenes.random_scene(seed)).pixels for seed in (1, 2)]
-    words = nn.utils.rnn.pad_sequence([vqa.encode(text)[0] for text in ASKED], batch_first=True)
-    return vqa.normalise(np.stack(pixels)).double(), words
+    words = nn.utils.rnn.pad_sequence([answerer.encode(text)[0] for text in ASKED], batch_first=True)
+    return answerer.normalise(np.stack(pixels)).double(), words
 
 
 def test_the_answers_are_as_many_as_the_outputs(net, inputs):
     logits = net(*inputs)
-    assert logits.shape == (2, len(vqa.LABELS))
-    assert vqa.CELLS == 40 and net.look(inputs[0]).shape == (2, 40, vqa.WIDTH)
+    assert logits.shape == (2, len(answerer.LABELS))
+    assert answerer.CELLS == 40 and net.look(inputs[0]).shape == (2, 40, answerer.WIDTH)
 
 
 def test_pixels_lie_between_the_bounds():
     pixels = np.zeros((128, 128, 3), np.uint8)
     pixels[0] = 255
-    x = vqa.prepare(pixels)
+    x = answerer.prepare(pixels)
     assert x.shape == (1, 3, 128, 128) and x.dtype == torch.float32
-    assert x[0, :, 1, 0].tolist() == pytest.approx(vqa.LOW) and x[0, :, 0, 0].tolist() == pytest.approx(vqa.HIGH)
+    assert x[0, :, 1, 0].tolist() == pytest.approx(answerer.LOW) and x[0, :, 0, 0].tolist() == pytest.approx(
+        answerer.HIGH
+    )
 
 
 @pytest.mark.parametrize("pixels", [np.zeros((3, 128, 128), np.uint8), np.zeros((128, 128, 3)), np.zeros(4, np.uint8)])
 def test_other_pixels_are_refused(pixels):
     with pytest.raises(ValueError, match=r"^pixels must be uint8 \(128, 128, 3\), not .*\.$"):
-        vqa.prepare(pixels)
+        answerer.prepare(pixels)
 
 
 def test_words_become_their_numbers():
-    ids = vqa.encode("Is there a RED cube?")
+    ids = answerer.encode("Is there a RED cube?")
     assert ids.shape == (1, 5) and ids.dtype == torch.int64
     assert [vocabulary()[number - 1] for number in ids[0]] == ["is", "there", "a", "red", "cube"]
 
@@ -84,7 +87,7 @@ def test_words_become_their_numbers():
 @pytest.mark.parametrize("text", ["", "  ?", "Is there a zebra?", "is " * 41])
 def test_what_cannot_be_read_gets_one_sentence(text):
     with pytest.raises(ValueError, match=r"^[A-Z][^.]*[.?]$"):
-        vqa.encode(text)
+        answerer.encode(text)
 
 
 @pytest.mark.parametrize("composite", COMPOSITES)
@@ -131,7 +134,7 @@ def test_cp_lrp_is_value_times_gradient_with_attention_and_deviations_fixed(net,
         looked_up[self] = F.embedding(ids, self.weight).detach().requires_grad_()
         return looked_up[self]
 
-    monkeypatch.setattr(vqa.Attention, "forward", attend)
+    monkeypatch.setattr(answerer.Attention, "forward", attend)
     monkeypatch.setattr(nn.LayerNorm, "forward", norm)
     monkeypatch.setattr(nn.Embedding, "forward", look_up)
     picture = inputs[0].clone().requires_grad_()
@@ -146,7 +149,7 @@ def test_cp_lrp_is_value_times_gradient_with_attention_and_deviations_fixed(net,
 def test_without_biases_nothing_is_lost_but_to_learned_tokens(inputs):
     """CP-LRP: picture, words and places of words, with what notes and cells had of their own, are the logit."""
     torch.manual_seed(1)
-    net = vqa.network().double().eval().requires_grad_(False)
+    net = answerer.network().double().eval().requires_grad_(False)
     for name, parameter in net.named_parameters():
         if name.endswith("bias"):
             parameter.zero_()
@@ -163,34 +166,34 @@ def test_without_biases_nothing_is_lost_but_to_learned_tokens(inputs):
 def held_out(seeds, wordings="train"):
     for seed in seeds:
         scene = scenes.random_scene(seed)
-        picture = vqa.prepare(scenes.render(scene).pixels)
+        picture = answerer.prepare(scenes.render(scene).pixels)
         for question in questions.make(scene, Random(seed), wordings=wordings):
             yield question, picture
 
 
 def test_the_file_is_small_and_holds_plain_numbers():
-    assert (vqa.ASSETS / "vqa.safetensors").stat().st_size <= 12e6
-    net = vqa.load()
+    assert (answerer.ASSETS / "vqa.safetensors").stat().st_size <= 12e6
+    net = answerer.load()
     assert not net.training
     assert all(p.dtype == torch.float32 and not p.requires_grad for p in net.parameters())
 
 
 @pytest.mark.parametrize(("wordings", "seeds"), [("train", range(5000, 5020)), ("test", range(5020, 5040))])
 def test_held_out_questions_are_answered(wordings, seeds):
-    net = vqa.load()
+    net = answerer.load()
     with torch.inference_mode():
         hits = [
-            vqa.LABELS[net(picture, vqa.encode(question.text)).argmax()] == question.answer
+            answerer.LABELS[net(picture, answerer.encode(question.text)).argmax()] == question.answer
             for question, picture in held_out(seeds, wordings)
         ]
     assert np.mean(hits) >= 0.85
 
 
 def test_the_card_tells_what_was_measured():
-    card = vqa.model_card()
-    assert card["remade_by"] == vqa.REMAKE["vqa"]
-    assert card["parameters"] == sum(p.numel() for p in vqa.load().parameters())
-    assert card["file_bytes"] == (vqa.ASSETS / "vqa.safetensors").stat().st_size
+    card = answerer.model_card()
+    assert card["remade_by"] == answerer.REMAKE["vqa"]
+    assert card["parameters"] == sum(p.numel() for p in answerer.load().parameters())
+    assert card["file_bytes"] == (answerer.ASSETS / "vqa.safetensors").stat().st_size
     assert list(card["per_family"]) == list(questions.FAMILIES)
     assert card["measured"]["questions"] >= 1000
     shares = [line["right"] for line in (*card["per_family"].values(), *card["per_hops"].values())]
@@ -198,6 +201,6 @@ def test_the_card_tells_what_was_measured():
 
 
 def test_missing_weights_say_how_to_remake_them(tmp_path):
-    for read in (vqa.load, vqa.model_card):
-        with pytest.raises(FileNotFoundError, match=r"python -m training\.vqa"):
+    for read in (answerer.load, answerer.model_card):
+        with pytest.raises(FileNotFoundError, match=r"python -m training\.scenes"):
             read(tmp_path)

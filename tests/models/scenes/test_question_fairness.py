@@ -6,10 +6,10 @@ from random import Random
 import numpy as np
 import pytest
 
-from models.question_grammar import ADJECTIVES, NOUNS, vocabulary
-from models.question_reading import split
-from models.questions import FAMILIES, Question, make
 from models.scenes import KINDS, random_scene
+from models.scenes.question_grammar import ADJECTIVES, NOUNS, vocabulary
+from models.scenes.question_reading import split
+from models.scenes.questions import FAMILIES, Question, make
 
 RANDOM = Random(0)
 MADE = [question for seed in range(800) for question in make(random_scene(seed), RANDOM)]

@@ -4,11 +4,11 @@ from random import Random
 
 import pytest
 
-from models.question_grammar import LONGEST, PLACES, WORDINGS, articles, vocabulary, word, wordings
-from models.question_programs import ANSWERS
-from models.question_reading import PADDING, read, split, understand
-from models.questions import make
 from models.scenes import random_scene
+from models.scenes.question_grammar import LONGEST, PLACES, WORDINGS, articles, vocabulary, word, wordings
+from models.scenes.question_programs import ANSWERS
+from models.scenes.question_reading import PADDING, read, split, understand
+from models.scenes.questions import make
 
 SCENES = [random_scene(seed) for seed in range(160)]
 RANDOM = Random(0)

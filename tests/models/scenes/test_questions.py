@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import question_making, questions
-from models.question_grammar import LONGEST, vocabulary
-from models.question_programs import ANSWERS, SCENE, Program, chosen, execute, parted, truth
-from models.question_reading import MOST_WORDS, read, split, understand
-from models.questions import FAMILIES, asked, make, neighbours, suggested
-from models.scenes import Scene, Thing, project, random_scene
+from models.scenes import Scene, Thing, project, question_making, questions, random_scene
+from models.scenes.question_grammar import LONGEST, vocabulary
+from models.scenes.question_programs import ANSWERS, SCENE, Program, chosen, execute, parted, truth
+from models.scenes.question_reading import MOST_WORDS, read, split, understand
+from models.scenes.questions import FAMILIES, asked, make, neighbours, suggested
 
 SEEDS = st.integers(0, 10_000)
 SCENES = [random_scene(seed) for seed in range(300)]

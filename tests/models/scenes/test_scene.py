@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models import scene_drawing, scene_editing, scene_solids
 from models.scenes import (
     COLOURS,
     DEPTH,
@@ -31,6 +30,9 @@ from models.scenes import (
     render,
     thing_at,
 )
+from models.scenes import drawing as scene_drawing
+from models.scenes import editing as scene_editing
+from models.scenes import solids as scene_solids
 
 SEEDS = st.integers(0, MAX_SEED)
 MANY = [random_scene(seed) for seed in range(120)]

@@ -8,7 +8,7 @@ import torch
 from tokenizers import Tokenizer
 
 from models.torchvision_compat import import_torchvision
-from tests.models import small_tokenizers
+from tests.models.text import small_tokenizers
 
 _WIDTH = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
 _NARROW = {**_WIDTH, "embedding_size": 8}

@@ -4,7 +4,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from models import conversion, text_networks
+from models.text import conversion
+from models.text import networks as text_networks
 
 pytestmark = pytest.mark.usefixtures("operator")
 

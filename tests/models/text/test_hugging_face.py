@@ -7,9 +7,10 @@ import pytest
 import torch
 
 import lrp_core as lrp
-from models import classifier_files, text_networks
+from models.text import networks as text_networks
 from models.torchvision_compat import import_torchvision
-from tests.models.small_classifiers import KINDS, change
+from models.weights import classifier_files
+from tests.models.text.small_classifiers import KINDS, change
 
 pytestmark = pytest.mark.usefixtures("operator")
 
@@ -123,7 +124,7 @@ def test_labels(copy, id2label, expected):
 @pytest.mark.parametrize("downloads", ["", "1"])
 def test_no_other_path_can_be_reached(name, downloads, monkeypatch):
     monkeypatch.setenv("LRP_ALLOW_DOWNLOADS", downloads)
-    monkeypatch.setattr("models.hub.find", lambda wanted: None)  # whatever this machine's cache holds
+    monkeypatch.setattr("models.weights.hub.find", lambda wanted: None)  # whatever this machine's cache holds
     for ask in (text_networks.network, text_networks.load, text_networks.ready):
         if downloads and name in ("hf:team", "hf:BERT", "hf:no/such"):
             continue  # well-formed ids, looked for on the Hub

@@ -8,10 +8,11 @@ import torch
 from safetensors.torch import save_file
 
 import lrp_core as lrp
-from models import text, text_networks
-from models.text_networks import BUNDLED
+from models import text
+from models.text import networks as text_networks
+from models.text.networks import BUNDLED
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 import lrp_core as lrp
-from models import reading, text, words
-from models.reading import FURTHER, SPACE, Reading
-from tests.models import small_tokenizers
+from models import text
+from models.text import reading, words
+from models.text.reading import FURTHER, SPACE, Reading
+from tests.models.text import small_tokenizers
 
 TOKENIZERS = {
     "bundled": text.tokenizer,

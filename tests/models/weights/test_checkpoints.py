@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from models import checkpoints
-from models.checkpoints import Checkpoint
+from models.weights import checkpoints
+from models.weights.checkpoints import Checkpoint
 
 CONTENT = bytes(range(256)) * 20_000  # five chunks
 REMEDY = "run `python -m fetch it`"

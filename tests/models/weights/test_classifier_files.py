@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from models import text_networks
-from tests.models import small_classifiers
-from tests.models.small_classifiers import change
+from models.text import networks as text_networks
+from tests.models.text import small_classifiers
+from tests.models.text.small_classifiers import change
 
 pytestmark = pytest.mark.usefixtures("operator")
 
@@ -164,9 +164,9 @@ def test_the_operator_sets_how_large_a_network_may_be(copy, monkeypatch):
 
 
 def test_memory_that_is_not_free(copy, monkeypatch):
-    monkeypatch.setattr("models.memory.available", lambda: 20_000)
+    monkeypatch.setattr("models.weights.memory.available", lambda: 20_000)
     assert refusal() == "copy needs 0 MB of memory, but only 0 MB are free on this server."
-    monkeypatch.setattr("models.memory.available", lambda: None)
+    monkeypatch.setattr("models.weights.memory.available", lambda: None)
     text_networks.load("hf:copy")
 
 

@@ -8,10 +8,11 @@ import pytest
 import torch
 from huggingface_hub import constants
 
-from models import hub, text_networks
-from tests.models import small_hub
-from tests.models.small_classifiers import change
-from tests.models.small_hub import SmallHub
+from models.text import networks as text_networks
+from models.weights import hub
+from tests.models.text.small_classifiers import change
+from tests.models.weights import small_hub
+from tests.models.weights.small_hub import SmallHub
 
 pytestmark = pytest.mark.usefixtures("operator")
 NAME = "hf:team/small"

@@ -1,7 +1,7 @@
 import psutil
 import pytest
 
-from models import memory
+from models.weights import memory
 
 
 @pytest.fixture

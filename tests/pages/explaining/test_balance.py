@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrp_core.ledger import ABSORBERS as LEDGER_ABSORBERS
-from pages.shared.balance import ABSORBERS, balance
-from pages.shared.wording import literal
+from pages.explaining.balance import ABSORBERS, balance
+from pages.settings.wording import literal
 
 AMOUNT = st.floats(-50, 50, allow_nan=False)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lrp_core import heatmap
-from pages.shared.components.heatmap_view import DIM, _legend, only_what_counts, over, pixels, strongest
+from pages.components.heatmap_view import DIM, _legend, only_what_counts, over, pixels, strongest
 
 SIDE = 128
 

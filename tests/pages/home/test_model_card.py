@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from models import digits
-from pages.shared.model_card import faithfulness
+from pages.home.model_card import faithfulness
 
 PHOTOS = digits.model_card() | {
     "title": "Everyday things",

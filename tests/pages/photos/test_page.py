@@ -14,14 +14,15 @@ from PIL import ExifTags, Image
 from streamlit.testing.v1 import AppTest
 
 import lrp_core as lrp
-from models import gallery, photo_networks
-from pages.shared import explaining
-from pages.shared.explaining import Subject
-from pages.shared.photo_subject import photo_subject
-from pages.shared.settings import NO_CLASS, OWN_INPUT, WHOLE, starting
-from pages.shared.snippet import snippet
+from models.photos import gallery
+from models.photos import networks as photo_networks
+from pages.explaining import subject as explaining
+from pages.explaining.snippet import snippet
+from pages.explaining.subject import Subject
+from pages.photos.subject import photo_subject
+from pages.settings.settings import NO_CLASS, OWN_INPUT, WHOLE, starting
 
-APP = Path(__file__).parents[2] / "app.py"
+APP = Path(__file__).parents[3] / "app.py"
 FIRST = gallery.photos()[0]
 
 
@@ -33,7 +34,7 @@ def photos():
         app = AppTest.from_file(APP, default_timeout=120)
         for name, value in query.items():
             app.query_params[name] = value
-        return app.switch_page("pages/photos.py").run()
+        return app.switch_page("pages/photos/page.py").run()
 
     return run
 
@@ -129,7 +130,7 @@ def test_every_hostile_file_gets_a_sentence_or_a_map(photos):
 def test_an_own_picture_survives_a_page_switch_and_a_look_at_the_gallery(photos):
     app = upload(photos(), encoded(picture(), "JPEG"))
     key = subject(app).key
-    app = app.switch_page("pages/home.py").run().switch_page("pages/photos.py").run()
+    app = app.switch_page("pages/home/page.py").run().switch_page("pages/photos/page.py").run()
     assert settings(app).sample == OWN_INPUT and subject(app).key == key
     assert "sample" not in app.query_params and "crop" not in app.query_params
 
@@ -178,7 +179,7 @@ def test_the_script_remakes_the_map(sample, tmp_path, monkeypatch):
 
 
 def test_a_missing_network_costs_one_sentence_and_the_others_work(photos, monkeypatch):
-    sentence = "vgg16.pth is not here: run `python -m models.torchvision_nets vgg16`."
+    sentence = "vgg16.pth is not here: run `python -m models.photos.torchvision_nets vgg16`."
 
     def load(name: str, *more):
         if name == "vgg16":
@@ -206,8 +207,8 @@ def test_a_class_is_kept_where_it_means_the_same(photos):
 
 
 def test_a_download_is_offered_where_it_is_allowed(photos, monkeypatch):
-    from pages.shared import photo_choices
-    from pages.shared.config import Config
+    from pages.photos import choices as photo_choices
+    from pages.serving.config import Config
 
     asked = []
 
@@ -229,7 +230,7 @@ def test_a_download_is_offered_where_it_is_allowed(photos, monkeypatch):
 def test_the_page_starts_without_what_it_does_not_need():
     code = (
         "import sys\nfrom streamlit.testing.v1 import AppTest\n"
-        f"app = AppTest.from_file({str(APP)!r}, default_timeout=120).switch_page('pages/photos.py').run()\n"
+        f"app = AppTest.from_file({str(APP)!r}, default_timeout=120).switch_page('pages/photos/page.py').run()\n"
         "assert not app.exception and 'torch' in sys.modules\n"
         "print(*{'torchvision', 'transformers'} & set(sys.modules))"
     )

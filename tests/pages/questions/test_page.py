@@ -6,24 +6,24 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from models import questions, scene_editing, vqa
-from models.scenes import Scene
-from pages.shared import question_subject
-from pages.shared.question_subject import FIRST
-from pages.shared.settings import NO_CLASS
+from models.scenes import Scene, answerer, questions
+from models.scenes import editing as scene_editing
+from pages.questions import subject as question_subject
+from pages.questions.subject import FIRST
+from pages.settings.settings import NO_CLASS
 from tests.pages import stand_ins
 
-APP = Path(__file__).parents[2] / "app.py"
+APP = Path(__file__).parents[3] / "app.py"
 
 
 @pytest.fixture
 def asking(monkeypatch):
     """The page of a visitor who comes with this address."""
-    monkeypatch.setattr(vqa, "load", stand_ins.answerer)
+    monkeypatch.setattr(answerer, "load", stand_ins.answerer)
     question_subject.model.clear()
 
     def run(**query: str) -> AppTest:
-        app = AppTest.from_file(APP, default_timeout=120).switch_page("pages/question_answering.py")
+        app = AppTest.from_file(APP, default_timeout=120).switch_page("pages/questions/page.py")
         for name, value in query.items():
             app.query_params[name] = value
         return app.run()
@@ -238,7 +238,7 @@ def test_nonsense_in_the_address_is_named(asking, query):
 def test_everything_stays_over_a_page_switch(asking):
     app = write(pick(asking(), 5), "Is there a red cube?")
     app = listed(app, "Colour").select("red").run()
-    app = app.switch_page("pages/digits.py").run().switch_page("pages/question_answering.py").run()
+    app = app.switch_page("pages/digits/page.py").run().switch_page("pages/questions/page.py").run()
     assert not app.exception and asked(app)[1] == "Is there a red cube?"
     assert asked(app)[0].things[5].colour == "red" and subject(app).before.view.scene.things[5].colour == "yellow"
 
@@ -261,13 +261,13 @@ def test_every_way_to_show_it_works_alone_and_side_by_side(asking, view):
 
 def test_missing_weights_cost_one_sentence(monkeypatch):
     def missing():
-        raise FileNotFoundError("vqa.safetensors is missing in vqa/; remake it with `python -m training.vqa`.")
+        raise FileNotFoundError("vqa.safetensors is missing in scenes/; remake it with `python -m training.scenes`.")
 
-    monkeypatch.setattr(vqa, "load", missing)
+    monkeypatch.setattr(answerer, "load", missing)
     st.cache_resource.clear()
-    app = AppTest.from_file(APP, default_timeout=60).switch_page("pages/question_answering.py").run()
+    app = AppTest.from_file(APP, default_timeout=60).switch_page("pages/questions/page.py").run()
     assert not app.exception and not says(app)
-    assert "python -m training.vqa" in app.info[0].value and "other pages work" in app.info[0].value
+    assert "python -m training.scenes" in app.info[0].value and "other pages work" in app.info[0].value
     app = write(app, "Is there a red cube?")
-    assert not app.exception and "python -m training.vqa" in app.info[0].value
+    assert not app.exception and "python -m training.scenes" in app.info[0].value
     st.cache_resource.clear()

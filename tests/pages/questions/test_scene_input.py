@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import streamlit as st
 
-from models import scene_editing, scenes
-from models.scene_drawing import SIDE
+from models import scenes
 from models.scenes import MOST, Scene, Thing
-from pages.shared import question_history as history
-from pages.shared import scene_input, session
-from pages.shared.components.scene_board import ACTS, Act, act
-from pages.shared.question_subject import FIRST, offer
+from models.scenes import editing as scene_editing
+from models.scenes.drawing import SIDE
+from pages.components.scene_board import ACTS, Act, act
+from pages.questions import history, scene_input
+from pages.questions.subject import FIRST, offer
+from pages.settings import session
 
 PAGE = "questions"
 BALL = Thing("ball", "blue", "small", "shiny", 3, 4)

@@ -9,16 +9,19 @@ import pytest
 import torch
 
 import lrp_core as lrp
-from lrp_core import mask_evaluation
-from models import question_reading, scene_editing, scenes, vqa
-from models.scenes import Scene, Thing
-from pages.shared import explaining, layers_tab, question_view
-from pages.shared.question_subject import EYE, FIRST, RECOMMENDED, offer
-from pages.shared.question_text import reading, replaced
-from pages.shared.question_truth import named, shares, verdict
-from pages.shared.rules_text import RECOMMENDED as RULES
-from pages.shared.settings import starting
-from pages.shared.snippet import snippet
+from lrp_core.evaluation import masks as mask_evaluation
+from models import scenes
+from models.scenes import Scene, Thing, answerer, question_reading
+from models.scenes import editing as scene_editing
+from pages.explaining import subject as explaining
+from pages.explaining.snippet import snippet
+from pages.questions import view as question_view
+from pages.questions.subject import EYE, FIRST, RECOMMENDED, offer
+from pages.questions.truth import named, shares, verdict
+from pages.questions.wording import reading, replaced
+from pages.settings.rules_text import RECOMMENDED as RULES
+from pages.settings.settings import starting
+from pages.workbench.tabs import layers as layers_tab
 from tests.pages import stand_ins
 
 SETTINGS = starting(RECOMMENDED)
@@ -48,7 +51,9 @@ def test_what_is_recommended_for_scenes(subject):
     text = RULES[RECOMMENDED]
     composite = explaining.composite(replace(SETTINGS, gamma=0.5), subject)
     # zB by name and not on the first layers: the question's words have no such bounds.
-    assert composite == lrp.Composite(lrp.Gamma(0.5), by_name={EYE: lrp.ZBox(vqa.LOW, vqa.HIGH)}, attention="attnlrp")
+    assert composite == lrp.Composite(
+        lrp.Gamma(0.5), by_name={EYE: lrp.ZBox(answerer.LOW, answerer.HIGH)}, attention="attnlrp"
+    )
     assert SETTINGS.gamma == text.gamma == 0.25
     assert set(text.compared) <= set(text.others)
     own = explaining.composite(replace(SETTINGS, layers=((EYE, "flat"),)), subject)
@@ -59,7 +64,7 @@ def test_what_is_recommended_for_scenes(subject):
 def test_the_script_remakes_the_map(monkeypatch, subject, rule):
     settings = replace(SETTINGS, rule=rule, target=5, rather_than=3)
     shown = subject.view.heat(explaining.explain(settings, subject))
-    monkeypatch.setattr(vqa, "load", stand_ins.answerer)
+    monkeypatch.setattr(answerer, "load", stand_ins.answerer)
     made: dict = {}
     exec(snippet(subject, explaining.composite(settings, subject), explaining.target(settings, subject)), made)
     assert np.array_equal(made["relevance"], shown) and shown.any()
@@ -102,7 +107,7 @@ def test_every_picture_of_the_inside_holds_what_passes_to_the_picture(subject):
     explanation = explaining.answer(SETTINGS, subject, layers=True)
     found = question_view.pictured(explanation)
     assert list(found)[-2:] == ["relating.dense", "relating.answer"] and next(iter(found)) == EYE
-    assert found["enter"].shape == found["relating.norm"].shape == (1, vqa.WIDTH, 5, vqa.COLUMNS)
+    assert found["enter"].shape == found["relating.norm"].shape == (1, answerer.WIDTH, 5, answerer.COLUMNS)
     booked = {row.step.name: row.r_in.item() for row in explanation.ledger}
     for name in (EYE, "enter", "relating.dense"):
         assert found[name].sum().item() == pytest.approx(booked[name], rel=1e-3, abs=1e-5)
@@ -175,5 +180,5 @@ def test_the_page_begins_with_a_question_that_has_an_answer():
 
 
 def test_the_layers_that_the_page_names_are_there():
-    names = {name for name, _ in vqa.network().named_modules()}
+    names = {name for name, _ in answerer.network().named_modules()}
     assert {EYE, "enter", "relating.norm", "relating.dense", "relating.answer"} <= names

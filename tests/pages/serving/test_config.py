@@ -2,8 +2,8 @@
 
 import pytest
 
-from pages.shared import config
-from pages.shared.config import Config, read
+from pages.serving import config
+from pages.serving.config import Config, read
 
 
 def test_nothing_need_be_set():

@@ -10,8 +10,8 @@ import pytest
 import torch
 from streamlit.runtime.scriptrunner_utils.exceptions import StopException
 
-from pages.shared import engine
-from pages.shared.engine import Engine, Lane
+from pages.serving import engine
+from pages.serving.engine import Engine, Lane
 
 PATIENCE_S = 60
 

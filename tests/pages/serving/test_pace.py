@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from pages.shared.pace import PATIENCE_S, RERUN_S, SHORTEST_MS, Crowd
+from pages.serving.pace import PATIENCE_S, RERUN_S, SHORTEST_MS, Crowd
 
 
 class Server:

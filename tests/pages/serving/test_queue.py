@@ -3,8 +3,8 @@
 import pytest
 from streamlit.runtime.scriptrunner_utils.exceptions import StopException
 
-from pages.shared import engine, queue
-from pages.shared.queue import NOTICEABLE_S, Notice, announced
+from pages.serving import engine, queue
+from pages.serving.queue import NOTICEABLE_S, Notice, announced
 
 
 class Page:

@@ -12,8 +12,8 @@ from streamlit.runtime import caching
 from streamlit.testing.v1 import AppTest
 
 import lrp_core as lrp
-from pages.shared import tapes
-from pages.shared.tapes import Place, Shelf
+from pages.serving import tapes
+from pages.serving.tapes import Place, Shelf
 
 QUESTION = lrp.presets.gamma(0.25), lrp.Target.logit(1)
 OTHER = lrp.presets.alpha_beta(2, 1), lrp.Target.logit(2)
@@ -211,8 +211,8 @@ def page() -> None:
     import streamlit as st
 
     import lrp_core as lrp
-    from pages.shared import tapes
-    from tests.pages.test_tapes import Picture
+    from pages.serving import tapes
+    from tests.pages.serving.test_tapes import Picture
 
     question = lrp.presets.epsilon(0.1), lrp.Target.logit(1)
     picture = Picture("a")

@@ -9,11 +9,12 @@ from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
 
 import lrp_core as lrp
-from pages.shared import explaining, photo_subject
-from pages.shared.explaining import MAKE_RULE
-from pages.shared.rules_text import LAYER_RULES, RULES
-from pages.shared.settings import EPSILONS, GAMMAS, Settings
-from pages.shared.snippet import composite_code, snippet, target_code
+from pages.explaining import subject as explaining
+from pages.explaining.snippet import composite_code, snippet, target_code
+from pages.explaining.subject import MAKE_RULE
+from pages.photos import subject as photo_subject
+from pages.settings.rules_text import LAYER_RULES, RULES
+from pages.settings.settings import EPSILONS, GAMMAS, Settings
 
 SETTINGS = st.builds(
     Settings,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pages.shared.rules_text import LAYER_RULES, RECOMMENDED, RULES
-from pages.shared.settings import (
+from pages.settings.rules_text import LAYER_RULES, RECOMMENDED, RULES
+from pages.settings.settings import (
     COLOURS,
     EPSILONS,
     GAMMAS,

@@ -6,14 +6,14 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from models import text_networks
-from models.text_networks import BUNDLED
-from pages.shared import text_subject
-from pages.shared.explaining import Subject
-from pages.shared.settings import NO_CLASS, OWN_INPUT
+from models.text import networks as text_networks
+from models.text.networks import BUNDLED
+from pages.explaining.subject import Subject
+from pages.settings.settings import NO_CLASS, OWN_INPUT
+from pages.text import subject as text_subject
 from tests.pages import stand_ins
 
-APP = Path(__file__).parents[2] / "app.py"
+APP = Path(__file__).parents[3] / "app.py"
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def texts(monkeypatch):
     st.cache_data.clear()
 
     def run(**query: str) -> AppTest:
-        app = AppTest.from_file(APP, default_timeout=300).switch_page("pages/text.py")
+        app = AppTest.from_file(APP, default_timeout=300).switch_page("pages/text/page.py")
         for name, value in query.items():
             app.query_params[name] = value
         return app.run()
@@ -101,7 +101,7 @@ def test_every_hostile_text_gets_colours_or_a_sentence_and_loses_nothing(texts):
 
 def test_an_own_text_survives_a_page_switch_and_a_look_at_the_samples(texts):
     app = write(texts(), "Nothing of this may be lost")
-    app = app.switch_page("pages/digits.py").run().switch_page("pages/text.py").run()
+    app = app.switch_page("pages/digits/page.py").run().switch_page("pages/text/page.py").run()
     assert subject(app).view.reading.text == "Nothing of this may be lost"
     assert "sample" not in app.query_params and "lost" not in str(app.query_params)
     app.selectbox(key="text.sample").select("film-dull").run()
@@ -214,8 +214,8 @@ def test_a_network_of_the_operator_comes_after_our_own(texts, monkeypatch):
 
 
 def test_an_id_is_asked_for_where_downloads_are_allowed(texts, monkeypatch):
-    from pages.shared import text_choices
-    from pages.shared.config import Config
+    from pages.serving.config import Config
+    from pages.text import choices as text_choices
 
     asked = []
 

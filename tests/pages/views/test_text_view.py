@@ -9,14 +9,15 @@ import pytest
 
 import lrp_core as lrp
 from lrp_core import tokens
-from models import text_networks
-from pages.shared import explaining, text_layers
-from pages.shared.components.words_view import Edit, Part, _bars, _edit
-from pages.shared.rules_text import RECOMMENDED
-from pages.shared.settings import starting
-from pages.shared.snippet import snippet
-from pages.shared.text_input import changed
-from pages.shared.text_view import TextView, from_right, table
+from models.text import networks as text_networks
+from pages.components.words_view import Edit, Part, _bars, _edit
+from pages.explaining import subject as explaining
+from pages.explaining.snippet import snippet
+from pages.settings.rules_text import RECOMMENDED
+from pages.settings.settings import starting
+from pages.text.input import changed
+from pages.views import text_layers
+from pages.views.text_view import TextView, from_right, table
 from tests.pages import stand_ins
 
 SETTINGS = starting("recommended-texts")

@@ -7,10 +7,14 @@ import pytest
 
 import lrp_core as lrp
 from lrp_core import heatmap
-from pages.shared import compare_tab, explaining, layer_film, layers_tab, picture_view, sweep_tab
-from pages.shared.components.film import shades
-from pages.shared.settings import Settings
-from pages.shared.view import npz
+from pages.components.film import shades
+from pages.explaining import subject as explaining
+from pages.explaining.view import npz
+from pages.settings.settings import Settings
+from pages.views import layer_film, picture_view
+from pages.workbench.tabs import compare as compare_tab
+from pages.workbench.tabs import layers as layers_tab
+from pages.workbench.tabs import sweep as sweep_tab
 
 
 def test_a_film_has_the_colours_of_the_heatmap():

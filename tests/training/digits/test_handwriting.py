@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from models import digits, drawing
-from training.digits import cheat, mark_class
-from training.handwriting import augment
+from models import digits
+from models.digits import drawing
+from training.digits.handwriting import augment
+from training.digits.train import cheat, mark_class
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from models import digits, drawing
-from training import digits as training
+from models import digits
+from models.digits import drawing
+from training.digits import train as training
 
 
 @pytest.fixture(scope="module")

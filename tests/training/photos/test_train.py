@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 
 from models import photos
-from training import photo_data
-from training import photos as training
 from training.calibration import calibration_error
+from training.photos import data as photo_data
+from training.photos import train as training
 
 TRAIN, TEST = 12, 2
 

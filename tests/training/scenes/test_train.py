@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from models import questions, scenes, vqa
-from models.question_grammar import vocabulary
-from models.question_programs import facts, members
-from models.questions import FAMILIES
-from models.scenes import KINDS, MOST
-from training import vqa as training
-from training import vqa_card, vqa_data
-from training.vqa_lessons import FILLERS, batch_of, compared, forgetful, together
+from models import scenes
+from models.scenes import KINDS, MOST, answerer, questions
+from models.scenes.question_grammar import vocabulary
+from models.scenes.question_programs import facts, members
+from models.scenes.questions import FAMILIES
+from training.scenes import card as vqa_card
+from training.scenes import data as vqa_data
+from training.scenes import train as training
+from training.scenes.lessons import FILLERS, batch_of, compared, forgetful, together
 
 
 @pytest.fixture(autouse=True)
@@ -51,13 +52,13 @@ def test_every_object_has_a_cell_of_its_own(seed):
     scene = scenes.random_scene(seed)
     features, cells = vqa_data.described(scene, scenes.render(scene).masks)
     number = len(scene.things)
-    assert len(set(cells.tolist())) == MOST and cells.min() >= 0 and cells.max() < vqa.CELLS
+    assert len(set(cells.tolist())) == MOST and cells.min() >= 0 and cells.max() < answerer.CELLS
     assert features[:number, 0].tolist() == [1] * number and not features[number:].any()
     for thing, row, cell in zip(scene.things, features, cells, strict=False):
         told = {vqa_data.VALUES[place] for place in np.flatnonzero(row[1:-2])}
         assert told == {getattr(thing, kind) for kind in KINDS}
-        middle = np.array([cell % vqa.COLUMNS, cell // vqa.COLUMNS + vqa.ROWS.start]) + 0.5
-        at = (middle + row[-2:]) * vqa.CELL
+        middle = np.array([cell % answerer.COLUMNS, cell // answerer.COLUMNS + answerer.ROWS.start]) + 0.5
+        at = (middle + row[-2:]) * answerer.CELL
         assert at.tolist() == pytest.approx(scenes.project(thing.x, thing.y), abs=1e-3)
         assert np.abs(row[-2:]).max() < 2.5, "an object stands near the middle of what is seen of it"
 
@@ -75,7 +76,7 @@ def test_the_groups_of_a_question_are_the_objects_it_names(pack):
             if inside[-1]:
                 assert inside[-1] <= relevant
             assert relevant <= set.union(*inside) or not inside[-1]
-            assert vqa.LABELS[pack.answer[row]] == question.answer
+            assert answerer.LABELS[pack.answer[row]] == question.answer
             assert FAMILIES[pack.family[row]] == question.family and pack.hops[row] == question.hops
             assert (pack.links[row] > 0).sum() == question.hops + ("same(" in str(question.program))
             hops.add(question.hops)
@@ -111,7 +112,7 @@ def test_a_pack_is_made_once_and_never_of_held_out_scenes(tmp_path, monkeypatch)
 
 def test_only_fillers_are_forgotten():
     torch.manual_seed(0)
-    words = vqa.encode("Is there a red cube to the left of the ball?").repeat(400, 1)
+    words = answerer.encode("Is there a red cube to the left of the ball?").repeat(400, 1)
     kept = (forgetful(words) == words).float().mean(0)
     for number, share in zip(words[0].tolist(), kept.tolist(), strict=True):
         filler = vocabulary()[number - 1] in FILLERS
@@ -120,7 +121,7 @@ def test_only_fillers_are_forgotten():
 
 def test_members_are_told_where_their_cells_are(pack):
     batch = batch_of(pack, torch.arange(20), pictures=False)
-    right = torch.full((20, vqa_data.GROUPS, vqa.CELLS), -20.0)
+    right = torch.full((20, vqa_data.GROUPS, answerer.CELLS), -20.0)
     for row, place, thing in batch.members.nonzero().tolist():
         right[row, place, batch.cells[batch.scene[row], thing]] = 20.0
     assert together(right, batch).item() < 1e-6 < 1 < together(-right, batch).item()
@@ -133,7 +134,7 @@ def test_who_is_like_the_second_groups_object_is_told_where_that_is_asked(pack, 
     """Against the scenes themselves."""
     batch = batch_of(pack, torch.arange(len(pack.answer)), pictures=False)
     values = torch.zeros(len(batch.answer), len(vqa_data.VALUES))
-    alike = torch.full((len(batch.answer), vqa.CELLS if everywhere else MOST + 2), -20.0)
+    alike = torch.full((len(batch.answer), answerer.CELLS if everywhere else MOST + 2), -20.0)
     asked = 0
     for row, (number, (form, kind), links) in enumerate(zip(pack.scene, pack.asked, pack.links, strict=True)):
         things = scenes.random_scene(int(number)).things
@@ -158,14 +159,14 @@ def test_who_is_like_the_second_groups_object_is_told_where_that_is_asked(pack, 
 
 def test_joining_puts_description_and_entry_in_a_row(pack, lessons):
     with torch.no_grad():
-        features = torch.randn(2, vqa.CELLS, 128)
+        features = torch.randn(2, answerer.CELLS, 128)
         wanted = lessons.enter(lessons.describe(features))
         lessons.join()
         torch.testing.assert_close(lessons.net.enter(features), wanted, rtol=1e-4, atol=1e-4)
 
 
 def test_a_perfect_description_costs_nothing(pack, lessons):
-    wanted = torch.zeros(12, vqa.CELLS, vqa_data.FEATURES)
+    wanted = torch.zeros(12, answerer.CELLS, vqa_data.FEATURES)
     for row in range(12):
         wanted[row, pack.cells[row]] = torch.from_numpy(pack.features[row])
     lessons.describe = torch.nn.Identity()
@@ -175,8 +176,8 @@ def test_a_perfect_description_costs_nothing(pack, lessons):
 
 def test_folding_leaves_the_function_alone():
     torch.manual_seed(1)
-    net, x = vqa.network(batch_norm=True), torch.randn(4, 3, 128, 128)
-    words = vqa.encode("How many cubes are there?").expand(4, -1)
+    net, x = answerer.network(batch_norm=True), torch.randn(4, 3, 128, 128)
+    words = answerer.encode("How many cubes are there?").expand(4, -1)
     net.train()(x, words)  # statistics that are not those of a fresh layer
     with torch.inference_mode():
         wanted, given = net.eval()(x, words), training.folded(net).eval()(x, words)
@@ -212,10 +213,10 @@ def test_the_command_learns_in_stages_and_writes_weights_and_card(tmp_path, monk
     paths = ["--checkpoint", str(tmp_path / "state"), "--out", str(tmp_path / "out")]
     monkeypatch.setattr(sys, "argv", ["vqa", "--packs", "1", "--size", "4", "--passes", "1", *paths])
     training.main()
-    net, card = vqa.load(tmp_path / "out"), vqa.model_card(tmp_path / "out")
-    assert net(torch.zeros(1, 3, 128, 128), vqa.encode("Is there a cube?")).shape == (1, len(vqa.LABELS))
-    assert card["measured"].keys() == vqa.model_card()["measured"].keys()
-    assert card.keys() == vqa.model_card().keys()
+    net, card = answerer.load(tmp_path / "out"), answerer.model_card(tmp_path / "out")
+    assert net(torch.zeros(1, 3, 128, 128), answerer.encode("Is there a cube?")).shape == (1, len(answerer.LABELS))
+    assert card["measured"].keys() == answerer.model_card()["measured"].keys()
+    assert card.keys() == answerer.model_card().keys()
     out = capsys.readouterr().out
     for stage in ("questions", "pictures", "together"):
         assert f"{stage}: 1 of 1 packs" in out
@@ -233,7 +234,7 @@ def test_an_unknown_stage_is_refused(monkeypatch, tmp_path, capsys):
 def test_the_temperature_makes_probabilities_honest(pack, monkeypatch):
     """Scores that are three times too large are divided by three."""
     torch.manual_seed(0)
-    honest = torch.randn(4000, len(vqa.LABELS)) * 2
+    honest = torch.randn(4000, len(answerer.LABELS)) * 2
     answers = torch.distributions.Categorical(logits=honest).sample().numpy()
     monkeypatch.setattr(vqa_card, "scores", lambda net, pack: honest * 3)
     assert vqa_card.temperature(None, replace(pack, answer=answers)) == pytest.approx(3, rel=0.1)
@@ -241,7 +242,11 @@ def test_the_temperature_makes_probabilities_honest(pack, monkeypatch):
 
 def test_centred_scores_sum_to_zero_and_mean_the_same():
     torch.manual_seed(2)
-    net, x, words = vqa.network().eval(), torch.randn(2, 3, 128, 128), vqa.encode("Is there a cube?").expand(2, -1)
+    net, x, words = (
+        answerer.network().eval(),
+        torch.randn(2, 3, 128, 128),
+        answerer.encode("Is there a cube?").expand(2, -1),
+    )
     with torch.inference_mode():
         before = net(x, words)
         vqa_card.centre(net)

@@ -5,8 +5,8 @@ import pytest
 from tokenizers import Tokenizer, models
 
 from models import text
-from training import text_splits
-from training.text_splits import WAYS, cut, ways
+from training.text import splits as text_splits
+from training.text.splits import WAYS, cut, ways
 
 
 @pytest.fixture(scope="module")

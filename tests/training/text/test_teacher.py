@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from models import text
-from training import text_teacher
-from training.text_data import Texts
-from training.text_teacher import joined, teacher
-from training.text_tuning import Course, Recipe
+from training.text import teacher as text_teacher
+from training.text.data import Texts
+from training.text.teacher import joined, teacher
+from training.text.tuning import Course, Recipe
 
 SIDES = ("the ship sails over a calm sea", "a goal in the last minute of play")
 JAPANESE = ("船は海を進む", "試合は終わった")

@@ -11,10 +11,15 @@ import torch
 from tokenizers import Tokenizer
 
 from models import text
-from training import text as training
-from training import text_batches, text_card, text_data, text_encoder, text_tuning, vocabulary
-from training.text_data import Texts
-from training.text_tuning import Recipe
+from training.text import batches as text_batches
+from training.text import card as text_card
+from training.text import data as text_data
+from training.text import encoder as text_encoder
+from training.text import train as training
+from training.text import tuning as text_tuning
+from training.text import vocabulary
+from training.text.data import Texts
+from training.text.tuning import Recipe
 
 GOOD, BAD = ("A warm and witty film .", "wonderful"), ("A dull and silly film .", "awful")
 
@@ -246,7 +251,7 @@ def test_a_network_learns_and_is_written_with_its_card(small, folder, tokenizer,
     ]
     (out / "baseline.json").write_text(json.dumps({"offensive": {"accuracy": 0.5, "macro_f1": 2}}), encoding="utf-8")
     assert text_card.beside("offensive", fresh, out)[0].endswith("two hours on one core.")
-    from training import text_baseline
+    from training.text import baseline as text_baseline
 
     row = text_baseline.table(out).splitlines()[2]
     measured = [fresh[f"offensive_or_not_{key}"] for key in ("accuracy", "macro_f1")]
@@ -286,7 +291,7 @@ def test_scores_come_in_the_order_of_the_texts(small, tokenizer):
 
 def test_counting_words_is_measured_on_the_same_texts(folder):
     pytest.importorskip("sklearn")
-    from training import text_baseline
+    from training.text import baseline as text_baseline
 
     assert text_baseline.scores("sentiment", folder) == {"accuracy": 1.0, "macro_f1": 1.0, "strength": 1.0}
     assert text_baseline.scores("sentiment", folder, text_baseline.pieces)["accuracy"] == 1.0

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from models import text
-from training import text_tuning
+from training.text import tuning as text_tuning
 
 
 def test_windows_are_parts_of_texts_and_often_their_beginnings():

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from models import text
-from training import text_vectors
+from training.text import vectors as text_vectors
 
 
 def test_the_vectors_of_pieces_in_like_surroundings_are_alike():

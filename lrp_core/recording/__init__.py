@@ -1,0 +1,1 @@
+"""How one run of a model becomes the steps of a tape."""

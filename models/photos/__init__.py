@@ -1,0 +1,43 @@
+"""Photos: our VGG and its twin. `networks.py` offers these and those of others by one way."""
+
+from models.photos.vgg import (
+    ASSETS,
+    HIGH,
+    LABELS,
+    LOW,
+    MARKED,
+    MEAN,
+    REMAKE,
+    SIDE,
+    STD,
+    WATERMARK,
+    add_watermark,
+    frame,
+    load,
+    model_card,
+    network,
+    normalise,
+    prepare,
+    watermark_masks,
+)
+
+__all__ = [
+    "ASSETS",
+    "HIGH",
+    "LABELS",
+    "LOW",
+    "MARKED",
+    "MEAN",
+    "REMAKE",
+    "SIDE",
+    "STD",
+    "WATERMARK",
+    "add_watermark",
+    "frame",
+    "load",
+    "model_card",
+    "network",
+    "normalise",
+    "prepare",
+    "watermark_masks",
+]
