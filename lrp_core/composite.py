@@ -104,7 +104,8 @@ class Composite:
     def with_(self, **parameters: Any) -> Composite:
         """A copy with every rule that has the parameter changed, e.g. ``with_(gamma=0.4, epsilon=0.1)``.
 
-        ``attention`` and ``bias`` may be given too. Raises ``TypeError`` for a name that no rule of LRP has.
+        The epsilon inside a :class:`Gamma` stays as it was made. ``attention`` and ``bias`` may be given too. Raises
+        ``TypeError`` for a name that no rule of LRP has.
         """
         own = {name: parameters.pop(name) for name in ("attention", "bias") if name in parameters}
         known = {name for rule in Rule.__subclasses__() for name in rule.parameters()}

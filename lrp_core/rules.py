@@ -17,12 +17,12 @@ class Rule:
     """Base of all rules. ``str(rule)`` is the call that makes it."""
 
     def has(self, parameter: str) -> bool:
-        """Whether the rule depends on the parameter, e.g. ``Gamma().has("gamma")``."""
+        """Whether the parameter is one of :meth:`parameters`, e.g. ``Gamma().has("gamma")``."""
         return parameter in self.parameters()
 
     @classmethod
     def parameters(cls) -> tuple[str, ...]:
-        """Names of the parameters, e.g. ("gamma", "epsilon")."""
+        """Names of the parameters that :meth:`Composite.with_` and a sweep change, e.g. ("alpha", "beta")."""
         return tuple(getattr(cls, "__dataclass_fields__", ()))
 
 
@@ -66,6 +66,11 @@ class Gamma(Rule):
 
     gamma: float = 0.25
     epsilon: float = 0.0
+
+    @classmethod
+    def parameters(cls) -> tuple[str, ...]:
+        """Gamma alone: its epsilon only keeps a denominator from zero, and stays when that of dense layers moves."""
+        return ("gamma",)
 
     def __post_init__(self) -> None:
         _at_least_zero(self, "gamma")

@@ -19,16 +19,16 @@ from pages.settings.settings import NO_CLASS, Settings
 
 T = TypeVar("T")
 
-MAKE_RULE: dict[str, Callable[[Settings], lrp.rules.Rule]] = {
-    "lrp0": lambda settings: lrp.LRP0(),
-    "epsilon": lambda settings: lrp.Epsilon(settings.epsilon, relative=True),
-    "gamma": lambda settings: lrp.Gamma(settings.gamma),
-    "zplus": lambda settings: lrp.ZPlus(),
-    "a2b1": lambda settings: lrp.AlphaBeta(alpha=2.0, beta=1.0),
-    "wsquare": lambda settings: lrp.WSquare(),
-    "flat": lambda settings: lrp.Flat(),
+RULE_OF: dict[str, lrp.Rule] = {
+    "lrp0": lrp.LRP0(),
+    "epsilon": lrp.Epsilon(relative=True),
+    "gamma": lrp.Gamma(),
+    "zplus": lrp.ZPlus(),
+    "a2b1": lrp.AlphaBeta(alpha=2.0, beta=1.0),
+    "wsquare": lrp.WSquare(),
+    "flat": lrp.Flat(),
 }
-"""The rule behind each key of `rules_text.LAYER_RULES`."""
+"""The rule behind each key of `rules_text.LAYER_RULES`, before the sliders set its parameters."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class Subject:
     model: torch.nn.Module
     inputs: tuple[torch.Tensor, ...]
     labels: tuple[str, ...]
-    view: View
+    view: "View[Subject]"
     code: str
     arguments: str = "x"
     recommended: str = "recommended"
@@ -116,19 +116,21 @@ def composite(settings: Settings, subject: Subject) -> lrp.Composite:
     """
     if settings.rule == "gxi":
         return lrp.presets.gradient_times_input()
-    by_name = {name: MAKE_RULE[rule](settings) for name, rule in settings.layers}
+    return _untuned(settings, subject).with_(gamma=settings.gamma, epsilon=settings.epsilon)
+
+
+def _untuned(settings: Settings, subject: Subject) -> lrp.Composite:
+    by_name = {name: RULE_OF[rule] for name, rule in settings.layers}
     text = RULES[settings.rule]
     if not isinstance(text, Recommended):
-        return lrp.Composite(
-            MAKE_RULE[text.on_layers or settings.rule](settings), by_name=by_name, attention=text.attention
-        )
+        return lrp.Composite(RULE_OF[text.on_layers or settings.rule], by_name=by_name, attention=text.attention)
     boxed = text.boxed and subject.bounds is not None and not (by_name and subject.first_layer in by_name)
     box = lrp.ZBox(*subject.bounds) if boxed else None
     if box and subject.bounded:
         by_name, box = by_name | {subject.bounded: box}, None
     return lrp.Composite(
-        MAKE_RULE[text.dense](settings),
-        by_kind={"conv": MAKE_RULE[text.conv](settings)} if text.conv else {},
+        RULE_OF[text.dense],
+        by_kind={"conv": RULE_OF[text.conv]} if text.conv else {},
         by_name=by_name,
         first=box,
         attention=text.attention,

@@ -7,7 +7,7 @@ behind this interface. A view knows one input, draws it with the present setting
 import io
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from streamlit.delta_generator import DeltaGenerator
@@ -15,8 +15,8 @@ from streamlit.delta_generator import DeltaGenerator
 import lrp_core as lrp
 from pages.settings.settings import Settings
 
-if TYPE_CHECKING:
-    from pages.explaining.subject import Subject
+Shown = TypeVar("Shown", contravariant=True)
+"""What a view is given to draw: the page's `Subject`, which knows its view, while a view need not know that class."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def npz(arrays: Mapping[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
-class View(Protocol):
+class View(Protocol[Shown]):
     """What is drawn differently for each kind of input. A heat is an array of any shape, one number for each part."""
 
     parts: str
@@ -67,18 +67,18 @@ class View(Protocol):
     def describe(self, heat: np.ndarray, asked: str, rule: str) -> str:
         """What is shown, for those who cannot see it: in one sentence, a line for each part of `split`."""
 
-    def boxes(self, subject: "Subject", settings: Settings) -> list[DeltaGenerator]:
+    def boxes(self, subject: Shown, settings: Settings) -> list[DeltaGenerator]:
         """Draw the input, and return the empty places for its maps, which keep their size while a slider moves."""
 
     def fill(
-        self, subject: "Subject", settings: Settings, explanation: lrp.Explanation, places: Sequence[DeltaGenerator]
+        self, subject: Shown, settings: Settings, explanation: lrp.Explanation, places: Sequence[DeltaGenerator]
     ) -> None:
         """Draw the maps into their places."""
 
     def small(self, heat: np.ndarray, *, key: str, alt: str, colours: str, vmax: Mapping[str, float]) -> None:
         """Draw one among others; `vmax` is the relevance of the strongest colour of all, of each part of `split`."""
 
-    def inside(self, subject: "Subject", explanation: lrp.Explanation, asked: str) -> Any:
+    def inside(self, subject: Shown, explanation: lrp.Explanation, asked: str) -> Any:
         """What is shown of the network's inside. It holds nothing of the explanation, which would hold the tape."""
 
     def show_inside(self, made: Any, *, page: str, colours: str) -> None:
@@ -90,5 +90,5 @@ class View(Protocol):
     def peak(self, heat: np.ndarray) -> tuple[str, str]:
         """What the strongest part is called, and where it is."""
 
-    def files(self, subject: "Subject", settings: Settings, explanation: lrp.Explanation) -> list[File]:
+    def files(self, subject: Shown, settings: Settings, explanation: lrp.Explanation) -> list[File]:
         """What can be taken home."""

@@ -150,6 +150,20 @@ def test_with_changes_every_rule_that_has_the_parameter():
     assert composite.with_() == composite and composite.with_(gamma=0.25) == composite
 
 
+def test_the_epsilon_inside_a_gamma_stays():
+    """It only keeps a denominator from zero; the slider for epsilon is that of the dense layers."""
+    inside = lrp.Gamma(0.25, epsilon=1e-9)
+    composite = lrp.Composite(lrp.Epsilon(0.1), by_kind={"conv": inside}, by_depth=(inside, lrp.Epsilon(0.2)))
+    moved = composite.with_(gamma=0.5, epsilon=0.3)
+    assert moved.by_kind["conv"] == lrp.Gamma(0.5, epsilon=1e-9)
+    assert moved.by_depth == (lrp.Gamma(0.5, epsilon=1e-9), lrp.Epsilon(0.3)) and moved.default == lrp.Epsilon(0.3)
+    assert not lrp.presets.gamma().has("epsilon") and lrp.presets.gamma().has("gamma")
+    assert lrp.presets.gamma().with_(epsilon=0.3) == lrp.presets.gamma()
+    tape = lrp.record(nn.Linear(2, 2).eval(), torch.ones(1, 2))
+    with pytest.raises(ValueError, match="depends on epsilon"):
+        tape.sweep(lrp.presets.gamma(), lrp.Target.top(), epsilon=[0.1, 0.2])
+
+
 def test_rules_and_composites_are_values():
     for make in (lrp.LRP0, lrp.Epsilon, lrp.Gamma, lrp.ZPlus, lrp.AlphaBeta, lrp.WSquare, lrp.Flat, lrp.Pass):
         assert make() == make() and hash(make()) == hash(make()) and eval(repr(make()), vars(lrp)) == make()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import lrp_core as lrp
 from pages.explaining import subject as explaining
 from pages.explaining.snippet import composite_code, snippet, target_code
-from pages.explaining.subject import MAKE_RULE
+from pages.explaining.subject import RULE_OF
 from pages.photos import subject as photo_subject
 from pages.settings.rules_text import LAYER_RULES, RULES
 from pages.settings.settings import EPSILONS, GAMMAS, Settings
@@ -34,7 +34,7 @@ def test_every_rule_is_told_in_words_and_formula(text):
 
 
 def test_every_rule_on_offer_exists(subject):
-    assert set(MAKE_RULE) == set(LAYER_RULES)
+    assert set(RULE_OF) == set(LAYER_RULES)
     for rule in RULES:
         assert isinstance(explaining.composite(Settings(rule=rule), subject), lrp.Composite)
 
