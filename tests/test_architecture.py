@@ -29,6 +29,35 @@ ALLOWED = {
 }
 PEERS = {"captum", "zennit", "lxt", "autolrp"}
 
+# The floors of each house, the lowest first: a room imports from floors below its own, never sideways and never up.
+# A room is a folder, or a module by itself, which is written with a dot.
+FLOORS = {
+    "pages": (
+        "serving settings",
+        "explaining components",
+        "workbench views",
+        "digits photos text questions ._digits ._photos ._text ._question_answering",
+        "home",
+    ),
+    "lrp_core": (
+        ".errors .limits .modes .rules .rows .target .heatmap",
+        ".composite .message",
+        ".presets .steps",
+        ".ledger .registry",
+        ".explanation",
+        ".tokens propagation",
+        ".walk",
+        ".tape",
+        "recording evaluation",
+        ".__init__",
+    ),
+    "models": (
+        ".__init__ .torchvision_compat",
+        "weights",
+        "digits photos text scenes",
+    ),
+}
+
 
 def identify(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
@@ -66,6 +95,60 @@ def test_imports_run_one_way(path: Path):
     assert imported(path) & GUARDED <= allowed
     if path in APP_MODULES:
         assert not imported(path) & PEERS, "peers belong in tests and benchmarks"
+
+
+def room_of(house: str, parts: tuple[str, ...]) -> str:
+    """The room that these parts of a path or of a dotted name lead to; "" where they only name the house."""
+    if len(parts) > 1 and (ROOT / house / parts[1]).is_dir():
+        return parts[1]
+    return f".{parts[1]}" if len(parts) > 1 and (ROOT / house / f"{parts[1]}.py").is_file() else ""
+
+
+def rooms_imported(path: Path) -> set[str]:
+    """The other rooms of its house that a module imports, also where it runs; not what only its types name."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    for_types = {
+        id(inner)
+        for node in ast.walk(syntax(path))
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    rooms = set()
+    for node in ast.walk(syntax(path)):
+        if isinstance(node, ast.ImportFrom) and id(node) not in for_types:
+            base = parts[: len(parts) - node.level] if node.level else ()
+            base += tuple(node.module.split(".")) if node.module else ()
+            if base[0] == parts[0]:
+                rooms |= {room_of(parts[0], (*base, alias.name)) for alias in node.names}
+    return rooms - {room_of(parts[0], parts), ""}
+
+
+HOUSED = [path for path in MODULES if path.relative_to(ROOT).parts[0] in FLOORS]
+
+
+@pytest.mark.parametrize("path", HOUSED, ids=identify)
+def test_rooms_import_from_floors_below(path: Path):
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    floors = [floor.split() for floor in FLOORS[parts[0]]]
+    own = [number for number, floor in enumerate(floors) if room_of(parts[0], parts) in floor]
+    assert own, f"{identify(path)} has no floor: give its room a place in FLOORS"
+    below = {room for floor in floors[: own[0]] for room in floor}
+    assert rooms_imported(path) <= below
+
+
+@pytest.mark.parametrize("house", FLOORS)
+def test_every_room_is_there(house: str):
+    rooms = [room for floor in FLOORS[house] for room in floor.split()]
+    assert len(rooms) == len(set(rooms))
+    for room in rooms:
+        assert (ROOT / house / (f"{room[1:]}.py" if room.startswith(".") else room)).exists(), room
+
+
+def test_tests_mirror_the_house():
+    """Whoever looks for the tests of a room finds them in the folder of the same name."""
+    for house in (*FLOORS, "training", "benchmarks"):
+        folders = {path.name for path in (ROOT / "tests" / house).iterdir() if list(path.glob("*.py"))}
+        assert folders <= {path.name for path in (ROOT / house).iterdir() if path.is_dir()}, house
 
 
 @pytest.mark.parametrize("path", MODULES, ids=identify)
