@@ -2,11 +2,7 @@
 
 import streamlit as st
 
-from pages.workbench import front_door
-
 PAGE = "digits"
-
-front_door.enter()
 
 st.header("Handwritten digits", anchor=False)
 st.markdown("Draw a digit. The network reads it, and the heatmap shows what spoke for its answer and what against.")

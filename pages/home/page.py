@@ -6,10 +6,7 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
-from pages.workbench import front_door
 from pages.workbench.closing import LICENCE, PATENT, limits
-
-front_door.enter()
 
 st.title("Why did the network say that?", anchor=False)
 st.markdown(
@@ -20,9 +17,8 @@ st.markdown(
 with st.skeleton(height=420):
     # torch takes a second to import, the first time: the page draws its head before it does.
     from lrp_core import heatmap
-    from models import digits, photos, text
+    from models import digits, photos, scenes, text
     from models.photos import networks as photo_networks
-    from models.scenes import answerer
     from models.text import networks as text_networks
     from pages.components.heatmap_view import strongest
     from pages.components.words_view import Part, words_view
@@ -199,7 +195,7 @@ for read, names in (
     (digits.model_card, NETWORKS),
     (photos.model_card, photo_networks.BUNDLED),
     (text.model_card, text_networks.BUNDLED),
-    (lambda name: answerer.model_card(), answerer.REMAKE),
+    (lambda name: scenes.model_card(), scenes.REMAKE),
 ):
     for name in names:
         try:
@@ -210,7 +206,7 @@ if measured := faithfulness(photos.ASSETS):
     show_faithfulness(measured)
 if measured := faithfulness(text.ASSETS):
     show_word_faithfulness(measured, text_networks.BUNDLED)
-if measured := faithfulness(answerer.ASSETS):
+if measured := faithfulness(scenes.ASSETS):
     show_object_faithfulness(measured)
 
 st.subheader("Licence and patent", anchor=False)

@@ -2,11 +2,7 @@
 
 import streamlit as st
 
-from pages.workbench import front_door
-
 PAGE = "photos"
-
-front_door.enter()
 
 st.header("Photos", anchor=False)
 st.markdown("The network names what it sees. The heatmap shows which parts of the picture spoke for that, and against.")

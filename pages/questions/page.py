@@ -2,11 +2,7 @@
 
 import streamlit as st
 
-from pages.workbench import front_door
-
 PAGE = "questions"
-
-front_door.enter()
 
 st.header("Question answering", anchor=False)
 st.markdown(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 import torch
 
-from models.scenes import answerer
+from models import scenes
 from models.scenes import editing as scene_editing
 from pages.components.words_view import Edit
 from pages.explaining.subject import Subject
@@ -27,7 +27,7 @@ EYE = "eyes.conv1_1"
 @st.cache_resource(max_entries=1, show_spinner="Loading the network…")
 def model() -> torch.nn.Module:
     """The network, shared by all visitors. Raises FileNotFoundError where its weights are missing."""
-    return answerer.load()
+    return scenes.load()
 
 
 def offer(name: str = "") -> Offer:
@@ -35,7 +35,7 @@ def offer(name: str = "") -> Offer:
     scene, question = FIRST
     return Offer(
         defaults=starting(RECOMMENDED, scene=scene, question=question),
-        labels=answerer.LABELS,
+        labels=scenes.LABELS,
         layers=layers(),
         scenes=True,
     )
@@ -76,13 +76,13 @@ def question_subject(
         page,
         "vqa",
         loaded,
-        (answerer.prepare(view.rendering.pixels), view.question.ids),
-        answerer.LABELS,
+        (scenes.prepare(view.rendering.pixels), view.question.ids),
+        scenes.LABELS,
         view,
         _code(text, question),
         arguments="picture, words",
         recommended=RECOMMENDED,
-        bounds=(answerer.LOW, answerer.HIGH),
+        bounds=(scenes.LOW, scenes.HIGH),
         bounded=EYE,
         # Under a name of its own: both tapes are kept, for both maps follow the sliders.
         before=question_subject(f"{page}.before", before) if before else None,

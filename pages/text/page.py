@@ -2,11 +2,7 @@
 
 import streamlit as st
 
-from pages.workbench import front_door
-
 PAGE = "text"
-
-front_door.enter()
 
 st.header("Text", anchor=False)
 st.markdown("The network reads a text and says what it takes it for. The colours show which words spoke for that.")

@@ -97,7 +97,7 @@ def known(name: str) -> bool:
 def labels(name: str) -> tuple[str, ...]:
     """The classes of a network; none where it cannot be used."""
     try:
-        return networks.network(name).labels
+        return text_networks.network(name).labels
     except (FileNotFoundError, ValueError):
         return ()
 
@@ -149,7 +149,7 @@ def text_subject(
         FileNotFoundError: the network's weights are missing; one sentence.
         ValueError: the text cannot be read by it; one sentence.
     """
-    loaded, network = model(name), networks.network(name)
+    loaded, network = model(name), text_networks.network(name)
     reading = network.read(text)
     return Subject(
         page,

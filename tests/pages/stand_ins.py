@@ -5,8 +5,7 @@ from functools import cache
 import pytest
 import torch
 
-from models import text
-from models.scenes import answerer as vqa
+from models import scenes, text
 from models.text import networks as text_networks
 from pages.explaining.subject import Subject
 from pages.questions.history import Asked
@@ -46,7 +45,7 @@ def subject(monkeypatch: pytest.MonkeyPatch, written: str, name: str = "topics")
 def answerer() -> torch.nn.Module:
     """Answers questions about scenes, by chance."""
     torch.manual_seed(0)
-    return vqa.network().eval().requires_grad_(False)
+    return scenes.network().eval().requires_grad_(False)
 
 
 def asked(monkeypatch: pytest.MonkeyPatch, what: Asked, before: Asked | None = None) -> Subject:

@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from models import text
+from models.text import xlm_r
 from training.learning import decayed, rate_at
 from training.text.batches import Batch, encode, shuffled
 from training.text.vectors import vectors
@@ -28,7 +29,7 @@ SAVE_EVERY = 50  # steps
 
 def network() -> nn.Module:
     """The encoder with the head that guesses tokens, which shares its weights with the embedding."""
-    configured = text.configuration()
+    configured = xlm_r.configuration()
     from transformers import XLMRobertaForMaskedLM
 
     configured.hidden_dropout_prob = configured.attention_probs_dropout_prob = 0.0  # nothing is seen often enough

@@ -63,7 +63,7 @@ def test_bundled_networks_come_first():
 def test_torchvision_waits_until_it_is_asked_for():
     code = """
 import sys
-from models import photo_networks
+from models.photos import networks as photo_networks
 for name in photo_networks.NETWORKS:
     photo_networks.ready(name)
 photo_networks.network("photos")
@@ -168,7 +168,9 @@ def test_a_network_from_a_checkpoint(catalogue):
 def test_missing_weights(tmp_path, catalogue):
     missing = catalogue | {"vgg16": replace(CHECKPOINTS["vgg16"], file="vgg16-nowhere.pth")}
     assert not photo_networks.ready("vgg16", missing)
-    with pytest.raises(FileNotFoundError, match=r"vgg16-nowhere\.pth.*run `python -m models\.torchvision_nets vgg16`"):
+    with pytest.raises(
+        FileNotFoundError, match=r"vgg16-nowhere\.pth.*run `python -m models\.photos\.torchvision_nets vgg16`"
+    ):
         photo_networks.load("vgg16", checkpoints=missing)
 
 

@@ -46,7 +46,7 @@ def test_as_many_languages_as_the_titles_say():
 def test_transformers_waits_until_it_is_asked_for():
     code = """
 import sys
-from models import text_networks
+from models.text import networks as text_networks
 for name in text_networks.BUNDLED:
     text_networks.ready(name)
     text_networks.network(name).read("This film is great.")

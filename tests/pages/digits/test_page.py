@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest
 
-from models.scenes import answerer
+from models import scenes
 from models.text import networks as text_networks
 from tests.pages import stand_ins
 
@@ -24,7 +24,7 @@ def digits():
         app = AppTest.from_file(APP, default_timeout=60)
         for name, value in query.items():
             app.query_params[name] = value
-        return app.switch_page("pages/digits/page.py").run()
+        return app.switch_page("pages/_digits.py").run()
 
     return run
 
@@ -38,7 +38,7 @@ def home(monkeypatch) -> AppTest:
     return AppTest.from_file(APP, default_timeout=300).run()
 
 
-HERE = (answerer.ASSETS / "vqa.safetensors").is_file()
+HERE = (scenes.ASSETS / "vqa.safetensors").is_file()
 
 
 @pytest.mark.skipif(
@@ -66,7 +66,7 @@ def test_digits_shows_a_worked_example(digits):
 
 
 def test_the_first_visit_of_a_server_may_be_a_deep_link():
-    app = AppTest.from_file(APP, default_timeout=60).switch_page("pages/digits/page.py").run()
+    app = AppTest.from_file(APP, default_timeout=60).switch_page("pages/_digits.py").run()
     assert not app.exception
     assert any(heading.startswith("The network says") for heading in headings(app))
     assert PagesManager.uses_pages_directory is False  # what `st.navigation` in app.py sees to
@@ -104,7 +104,7 @@ def test_an_empty_board_claims_no_class(digits):
 def test_the_digits_page_starts_without_what_it_does_not_need():
     code = (
         "import sys\nfrom streamlit.testing.v1 import AppTest\n"
-        f"app = AppTest.from_file({str(APP)!r}, default_timeout=60).switch_page('pages/digits/page.py').run()\n"
+        f"app = AppTest.from_file({str(APP)!r}, default_timeout=60).switch_page('pages/_digits.py').run()\n"
         "assert not app.exception and 'torch' in sys.modules\n"
         "print(*{'torchvision', 'transformers'} & set(sys.modules))"
     )

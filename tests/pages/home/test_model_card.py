@@ -33,7 +33,7 @@ REPORT = {
 
 def shown(function: str, *values: dict) -> AppTest:
     app = AppTest.from_string(
-        f"import json\nfrom pages.shared.model_card import {function}\n{function}(*json.loads({json.dumps(values)!r}))",
+        f"import json\nfrom pages.home.model_card import {function}\n{function}(*json.loads({json.dumps(values)!r}))",
         default_timeout=60,
     ).run()
     assert not app.exception

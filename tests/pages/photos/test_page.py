@@ -34,7 +34,7 @@ def photos():
         app = AppTest.from_file(APP, default_timeout=120)
         for name, value in query.items():
             app.query_params[name] = value
-        return app.switch_page("pages/photos/page.py").run()
+        return app.switch_page("pages/_photos.py").run()
 
     return run
 
@@ -230,7 +230,7 @@ def test_a_download_is_offered_where_it_is_allowed(photos, monkeypatch):
 def test_the_page_starts_without_what_it_does_not_need():
     code = (
         "import sys\nfrom streamlit.testing.v1 import AppTest\n"
-        f"app = AppTest.from_file({str(APP)!r}, default_timeout=120).switch_page('pages/photos/page.py').run()\n"
+        f"app = AppTest.from_file({str(APP)!r}, default_timeout=120).switch_page('pages/_photos.py').run()\n"
         "assert not app.exception and 'torch' in sys.modules\n"
         "print(*{'torchvision', 'transformers'} & set(sys.modules))"
     )

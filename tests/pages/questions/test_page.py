@@ -6,7 +6,8 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from models.scenes import Scene, answerer, questions
+from models import scenes
+from models.scenes import Scene, questions
 from models.scenes import editing as scene_editing
 from pages.questions import subject as question_subject
 from pages.questions.subject import FIRST
@@ -19,11 +20,11 @@ APP = Path(__file__).parents[3] / "app.py"
 @pytest.fixture
 def asking(monkeypatch):
     """The page of a visitor who comes with this address."""
-    monkeypatch.setattr(answerer, "load", stand_ins.answerer)
+    monkeypatch.setattr(scenes, "load", stand_ins.answerer)
     question_subject.model.clear()
 
     def run(**query: str) -> AppTest:
-        app = AppTest.from_file(APP, default_timeout=120).switch_page("pages/questions/page.py")
+        app = AppTest.from_file(APP, default_timeout=120).switch_page("pages/_question_answering.py")
         for name, value in query.items():
             app.query_params[name] = value
         return app.run()
@@ -263,9 +264,9 @@ def test_missing_weights_cost_one_sentence(monkeypatch):
     def missing():
         raise FileNotFoundError("vqa.safetensors is missing in scenes/; remake it with `python -m training.scenes`.")
 
-    monkeypatch.setattr(answerer, "load", missing)
+    monkeypatch.setattr(scenes, "load", missing)
     st.cache_resource.clear()
-    app = AppTest.from_file(APP, default_timeout=60).switch_page("pages/questions/page.py").run()
+    app = AppTest.from_file(APP, default_timeout=60).switch_page("pages/_question_answering.py").run()
     assert not app.exception and not says(app)
     assert "python -m training.scenes" in app.info[0].value and "other pages work" in app.info[0].value
     app = write(app, "Is there a red cube?")

@@ -64,7 +64,7 @@ def test_what_is_recommended_for_scenes(subject):
 def test_the_script_remakes_the_map(monkeypatch, subject, rule):
     settings = replace(SETTINGS, rule=rule, target=5, rather_than=3)
     shown = subject.view.heat(explaining.explain(settings, subject))
-    monkeypatch.setattr(answerer, "load", stand_ins.answerer)
+    monkeypatch.setattr(scenes, "load", stand_ins.answerer)
     made: dict = {}
     exec(snippet(subject, explaining.composite(settings, subject), explaining.target(settings, subject)), made)
     assert np.array_equal(made["relevance"], shown) and shown.any()

@@ -24,7 +24,7 @@ def texts(monkeypatch):
     st.cache_data.clear()
 
     def run(**query: str) -> AppTest:
-        app = AppTest.from_file(APP, default_timeout=300).switch_page("pages/text/page.py")
+        app = AppTest.from_file(APP, default_timeout=300).switch_page("pages/_text.py")
         for name, value in query.items():
             app.query_params[name] = value
         return app.run()

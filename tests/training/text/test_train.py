@@ -11,6 +11,7 @@ import torch
 from tokenizers import Tokenizer
 
 from models import text
+from models.text import xlm_r
 from training.text import batches as text_batches
 from training.text import card as text_card
 from training.text import data as text_data
@@ -77,7 +78,7 @@ def tokenizer():
 @pytest.fixture
 def small(monkeypatch):
     """Networks of one narrow layer, which learn in a moment."""
-    usual = text.configuration
+    usual = xlm_r.configuration
 
     def narrow(classes=2):
         config = usual(classes)
@@ -85,7 +86,7 @@ def small(monkeypatch):
         config.intermediate_size = 32
         return config
 
-    monkeypatch.setattr(text, "configuration", narrow)
+    monkeypatch.setattr(xlm_r, "configuration", narrow)
 
 
 @pytest.mark.parametrize(
