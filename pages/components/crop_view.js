@@ -13,7 +13,7 @@ export default function ({ data, parentElement: root, setStateValue }) {
   const stage = root.querySelector(".stage");
   const picture = root.querySelector("img");
   const square = root.querySelector(".square");
-  const words = root.querySelector(".words");
+  const words = root.querySelector(".hint");
   const spoken = root.querySelector("output");
   const s = records.get(root) ?? {};
   records.set(root, s);

@@ -16,13 +16,13 @@ _HTML = """
   </div>
 </div>
 <div class="foot">
-  <span class="words"></span>
+  <span class="hint"></span>
   <button type="button" class="smaller" aria-label="Smaller" title="Smaller">\N{MINUS SIGN}</button>
   <button type="button" class="larger" aria-label="Larger" title="Larger">+</button>
 </div>
 <output></output>
 """
-_component = component(__file__, _HTML, "heard")
+_component = component(__file__, _HTML, "heard", "stage")
 
 
 def crop_view(

@@ -2,7 +2,7 @@
 const records = new WeakMap();
 
 export default function ({ data, parentElement: root, setTriggerValue }) {
-  const board = root.querySelector(".board");
+  const board = root.querySelector(".stage");
   const picture = root.querySelector("img");
   const spoken = root.querySelector("output");
   const s = records.get(root) ?? { number: 0, waiting: null, way: [0, 0] };

@@ -9,11 +9,11 @@ import streamlit as st
 from pages.components.component import component
 
 _HTML = """
-<div class="board" role="application" tabindex="0" aria-roledescription="scene"><img draggable="false"></div>
+<div class="stage" role="application" tabindex="0" aria-roledescription="scene"><img draggable="false"></div>
 <p class="hint"></p>
 <output></output>
 """
-_component = component(__file__, _HTML, "heard")
+_component = component(__file__, _HTML, "heard", "stage")
 
 MOST_STEPS = 50
 

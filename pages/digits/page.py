@@ -12,12 +12,11 @@ with st.skeleton(height=600):
     from models.digits import LABELS
     from pages.digits import subject as digit_subject
     from pages.digits.board import drawing, drawing_board
-    from pages.settings import link, session
+    from pages.settings import session
     from pages.settings.controls import choice, switch
     from pages.settings.settings import NO_CLASS, Offer, Settings
     from pages.workbench.closing import limits
-    from pages.workbench.explain_panel import ExplainPanel
-    from pages.workbench.workbench import workbench
+    from pages.workbench.workbench import arrive, workbench
 
 SAMPLES = digit_subject.board_samples()
 OFFER = Offer(
@@ -77,7 +76,6 @@ def offers(network: str) -> Offer:
     return OFFER
 
 
-if link.arrive(PAGE, offers):
-    ExplainPanel.follow_settings(PAGE)
+arrive(PAGE, offers)
 workbench(PAGE, offers, draw_input)
 limits()

@@ -14,6 +14,7 @@ import torch
 import lrp_core as lrp
 from pages.explaining.view import View
 from pages.serving import tapes
+from pages.settings import session
 from pages.settings.rules_text import RULES, Recommended
 from pages.settings.settings import NO_CLASS, Settings
 
@@ -107,6 +108,16 @@ class Subject:
     def classes(self, index: int) -> int:
         """The class index, with `NO_CLASS` replaced by the one that the network ranks first."""
         return int(self.probabilities.argmax()) if index == NO_CLASS else index
+
+
+def remembered(page: str, asked: Hashable, make: Callable[[], Subject]) -> Subject:
+    """The page's subject, made anew when something else is asked.
+
+    It has answered once: a network that fails does so here, where it costs a sentence and not the page.
+    """
+    subject = session.remember(f"{page}.subject", asked, make)
+    _ = subject.probabilities
+    return subject
 
 
 def composite(settings: Settings, subject: Subject) -> lrp.Composite:

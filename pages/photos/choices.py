@@ -5,7 +5,7 @@ import streamlit as st
 from models.photos import MARKED
 from models.photos import networks as photo_networks
 from models.photos.networks import BUNDLED, NETWORKS
-from pages.explaining.subject import Subject
+from pages.explaining.subject import Subject, remembered
 from pages.photos.input import chosen_photo, picture, present
 from pages.photos.subject import photo_subject, turn_to
 from pages.serving.config import config
@@ -75,4 +75,4 @@ def chosen_subject(page: str) -> Subject:
         raise FileNotFoundError(f"The weights of {NETWORKS[settings.network]} are not here yet: download them.")
     name, number = present(page)
     asked = name, settings.network, settings.crop, settings.mark
-    return session.remember(f"{page}.subject", (number, *asked), lambda: photo_subject(page, picture(page), *asked))
+    return remembered(page, (number, *asked), lambda: photo_subject(page, picture(page), *asked))

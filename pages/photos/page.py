@@ -13,10 +13,8 @@ with st.skeleton(height=600):
     from pages.photos import input as photo_input
     from pages.photos.choices import chosen_subject, network_choice, two_things
     from pages.photos.subject import offer
-    from pages.settings import link
     from pages.workbench.closing import limits
-    from pages.workbench.explain_panel import ExplainPanel
-    from pages.workbench.workbench import workbench
+    from pages.workbench.workbench import arrive, workbench
 
 
 def draw_input() -> Subject | str:
@@ -35,7 +33,6 @@ def draw_input() -> Subject | str:
     return subject
 
 
-if link.arrive(PAGE, offer):
-    ExplainPanel.follow_settings(PAGE)
+arrive(PAGE, offer)
 workbench(PAGE, offer, draw_input)
 limits()

@@ -5,12 +5,13 @@ import streamlit as st
 from models.scenes import Scene, questions
 from models.scenes.question_grammar import LONGEST
 from pages.components.words_view import Edit
-from pages.explaining.subject import Subject
+from pages.explaining.subject import Subject, remembered
 from pages.questions import history, scene_input
 from pages.questions.subject import question_subject
 from pages.questions.wording import reading, replaced
 from pages.settings import session
 from pages.workbench.explain_panel import FRAGMENT
+from pages.workbench.way_back import way_back
 
 TABS = ("Ask", "Change one word", "Change the scene")
 
@@ -126,17 +127,6 @@ def edit(page: str, subject: Subject, wanted: Edit) -> None:
     st.rerun(FRAGMENT)
 
 
-def way_back(page: str) -> None:
-    """Draw what takes changes back, where there are some."""
-    if not history.past(page):
-        st.caption("Choose a word to delete or replace it, and see what the network says then.")
-        return
-    with st.container(horizontal=True, gap="small"):
-        st.button("Undo", icon=":material/undo:", on_click=history.undo, args=(page,))
-        st.button("Original", icon=":material/restart_alt:", on_click=history.original, args=(page,))
-        st.button("Stop comparing", icon=":material/close:", on_click=history.alone, args=(page,))
-
-
 def chosen_subject(page: str) -> Subject:
     """What the settings ask for, with what it was before it was changed. Errors: see `question_subject`."""
     asked, kept = history.present(page), history.past(page)
@@ -147,11 +137,14 @@ def chosen_subject(page: str) -> Subject:
             page,
             asked,
             take=lambda wanted: edit(page, subject, wanted),
-            below=lambda: way_back(page),
+            below=lambda: way_back(
+                bool(history.past(page)),
+                undo=lambda: history.undo(page),
+                original=lambda: history.original(page),
+                alone=lambda: history.alone(page),
+            ),
             before=before,
         )
         return subject
 
-    chosen = session.remember(f"{page}.subject", (asked, before), make)
-    _ = chosen.probabilities  # here, where a network that fails costs a sentence and not the page
-    return chosen
+    return remembered(page, (asked, before), make)

@@ -14,14 +14,10 @@ with st.skeleton(height=600):
     # torch takes a second to import, the first time: the page draws its head before it does.
     from pages.questions import input as question_input
     from pages.questions import subject as question_subject
-    from pages.settings import link
     from pages.workbench.closing import limits
-    from pages.workbench.explain_panel import ExplainPanel
-    from pages.workbench.workbench import workbench
+    from pages.workbench.workbench import arrive, workbench
 
-    restored = link.arrive(PAGE, question_subject.offer)
+    arrive(PAGE, question_subject.offer)
 
-if restored:
-    ExplainPanel.follow_settings(PAGE)
 workbench(PAGE, question_subject.offer, lambda: question_input.draw_input(PAGE))
 limits()

@@ -9,13 +9,14 @@ import streamlit as st
 from models.text import networks as text_networks
 from models.text.reading import MAX_CHARACTERS
 from pages.components.words_view import Edit
-from pages.explaining.subject import Subject
+from pages.explaining.subject import Subject, remembered
 from pages.settings import session
 from pages.settings.controls import choice
 from pages.settings.settings import NO_CLASS, OWN_INPUT
 from pages.settings.wording import changed
 from pages.text.subject import Sample, samples, text_subject
 from pages.workbench.explain_panel import FRAGMENT
+from pages.workbench.way_back import way_back
 
 MOST_EDITS = 100
 
@@ -131,17 +132,6 @@ def edit(page: str, subject: Subject, wanted: Edit) -> None:
     st.rerun(FRAGMENT)
 
 
-def way_back(page: str) -> None:
-    """Draw what takes changes back, where there are some."""
-    made = edits(page)
-    if not made:
-        st.caption("Choose a word to delete or replace it, and see what the network says then.")
-        return
-    with st.container(horizontal=True, gap="small"):
-        st.button("Undo", icon=":material/undo:", on_click=lambda: keep(page, made[:-1]))
-        st.button("Original text", icon=":material/restart_alt:", on_click=lambda: keep(page, ()))
-
-
 def chosen_subject(page: str) -> Subject:
     """What the settings ask for, with what it was before it was changed. Errors: see `text_subject`."""
     name, sample = session.settings(page).network, chosen_sample(page)
@@ -158,11 +148,9 @@ def chosen_subject(page: str) -> Subject:
             name,
             language,
             take=lambda wanted: edit(page, subject, wanted),
-            below=lambda: way_back(page),
+            below=lambda: way_back(bool(made), undo=lambda: keep(page, made[:-1]), original=lambda: keep(page, ())),
             before=before,
         )
         return subject
 
-    chosen = session.remember(f"{page}.subject", asked, make)
-    _ = chosen.probabilities  # here, where a network that fails costs a sentence and not the page
-    return chosen
+    return remembered(page, asked, make)

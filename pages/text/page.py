@@ -9,16 +9,12 @@ st.markdown("The network reads a text and says what it takes it for. The colours
 
 with st.skeleton(height=600):
     # torch and transformers take seconds to import, the first time: the page draws its head before they do.
-    from pages.settings import link
     from pages.text import choices as text_choices
     from pages.text import subject as text_subject
     from pages.workbench.closing import limits
-    from pages.workbench.explain_panel import ExplainPanel
-    from pages.workbench.workbench import workbench
+    from pages.workbench.workbench import arrive, workbench
 
-    restored = link.arrive(PAGE, text_subject.offer)
+    arrive(PAGE, text_subject.offer)
 
-if restored:
-    ExplainPanel.follow_settings(PAGE)
 workbench(PAGE, text_subject.offer, lambda: text_choices.draw_input(PAGE))
 limits()

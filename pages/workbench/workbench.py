@@ -33,6 +33,12 @@ Input = Callable[[], Subject | str]
 """Draws a page's own input. Returns what is to be explained, or one sentence why there is nothing yet."""
 
 
+def arrive(page: str, offers: Offers) -> None:
+    """Take over what the address asks for, the places of the sliders included."""
+    if link.arrive(page, offers):
+        ExplainPanel.follow_settings(page)
+
+
 @st.fragment(key=FRAGMENT)
 def workbench(page: str, offers: Offers, draw_input: Input) -> None:
     """Draw everything between the title and the closing words.

@@ -133,7 +133,7 @@ def test_a_word_is_deleted_and_replaced_and_all_of_it_taken_back(texts):
     expect(text(page)).to_have_text(twice)
     page.get_by_role("button", name="Undo").click()
     expect(text(page)).to_have_text(FIRST.text.replace("slow ", ""))
-    page.get_by_role("button", name="Original text").click()
+    page.get_by_role("button", name="Original").click()
     expect(text(page)).to_have_text(FIRST.text)
     expect(page.get_by_role("list", name=re.compile("^Probability of each class"))).to_have_count(1)
     page.get_by_role("button", name="Copy link").click()
