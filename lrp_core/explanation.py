@@ -19,7 +19,7 @@ class Explanation:
     parts: Mapping[str, Tensor]
     """relevance of each input or embedding, by name, in the order of the model's arguments"""
     start: Tensor
-    """relevance put on the output, (B, C)"""
+    """relevance put on the scores, v * z; shaped like ``tape.scores`` and the model's output"""
     layers: Mapping[str, Tensor]
     """relevance at the input of each layer, by its name, in the order they ran; empty unless asked for"""
     attention: Mapping[str, Tensor]

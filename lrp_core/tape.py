@@ -34,7 +34,14 @@ class Tape:
     """the operations that lead from an input to the output, in the order they ran"""
     _output: Value
     output: Tensor
-    """logits (B, C)"""
+    """what the model returned, the batch axis in front: (B,), (B, C), (B, T, C), (B, C, H, W), ..."""
+    scores: Tensor
+    """what relevance starts from, shaped like ``output``: the output itself, or where that ends in a read-out (a
+    sigmoid, a softmax, ...) the value before it. What the model does to the shape behind a read-out is done to the
+    scores as well: of ``softmax(z, 1)[:, 1]`` they are ``z[:, 1]``. -infinity where the model masks a class"""
+    readout: str | None
+    """the read-out in which the model ends, or None: "sigmoid", "softmax", "log_softmax", "logsigmoid", "hardsigmoid"
+    or "softplus"; several in a row are written as "softmax then sigmoid", the first one first"""
     _parts: dict[str, Value]
     _weights: WeightCache
     _budget: Budget = field(default_factory=Budget)
@@ -43,7 +50,8 @@ class Tape:
     def __post_init__(self) -> None:
         for step in self.steps:
             step.budget = self._budget
-        self._zero = torch.zeros(len(self.output), dtype=torch.float64, device=self.output.device)
+        self._zero = torch.zeros(len(self.scores), dtype=torch.float64, device=self.scores.device)
+        self._started = self.scores if self.readout is None else without_masked(self.scores)
         self._depth = _depth_of(self.steps)
         self._raw = _raw_values(self.steps)
 
@@ -60,6 +68,7 @@ class Tape:
     def nbytes(self) -> int:
         """Bytes held: the recorded pass, denominators and the last walk. Weights are the model's."""
         tensors = [v.tensor for step in self.steps for v in (*step.inputs, *step.outputs) if v.tensor is not None]
+        tensors += [self.output, self._started]
         kept = [item for step in self.steps for item in step.memo.values()]
         tensors += [item for item in kept if isinstance(item, Tensor)]
         tensors += [item.divisor for item in kept if isinstance(item, Denominator)]
@@ -97,11 +106,12 @@ class Tape:
         return tuple((step, rule_of(step)) for step in self.steps)
 
     def explain(self, composite: Composite, target: Target, *, layers: bool = False) -> Explanation:
-        """Share the target's score over the inputs by the composite's rules.
+        """Share the target's score (see ``scores``) over the inputs by the composite's rules.
 
         Runs no forward operation; what the last call computed above the highest changed rule is used again.
         ``layers=True`` also gives the relevance at the input of every layer, and that of attention weights. Raises
-        :class:`UnsupportedOp` before anything is computed, and ``ValueError`` for a class that is not there.
+        :class:`UnsupportedOp` before anything is computed, and ``ValueError`` for a class or an
+        entry that is not there.
         """
         _check(target, Target, "target", "lrp.Target.top()")
         plan = self.plan(composite)
@@ -150,7 +160,7 @@ class Tape:
     def _relevance_of(self, value: Value, trace: Trace) -> Tensor:
         if value in trace.arrived:
             return _own(trace.arrived[value])
-        return torch.zeros(value.shape, dtype=self.output.dtype, device=self.output.device)
+        return torch.zeros(value.shape, dtype=self.scores.dtype, device=self.scores.device)
 
     def _layers(self, trace: Trace) -> Mapping[str, Tensor]:
         passages = ((step, trace.passages[step]) for step in self.steps if step.is_layer and step in trace.passages)
@@ -183,10 +193,15 @@ class Tape:
             usable = last.fits(composite, target) and (last.shows_layers or not layers)
             again = dict(last.passages) if usable else {}
         keep_all = (layers and not again) or (last is not None and last.keeps_all)
-        start = last.start if last is not None and again else Message(
-            target.weights(self.output), self.output, Rows(len(self.output))
-        )  # fmt: skip
+        start = last.start if last is not None and again else self._start(target)
         return start, again, keep_all
+
+    def _start(self, target: Target) -> Message:
+        """Relevance v * z of the scores z; masked ones have none."""
+        v = target.on(self.scores)
+        if self._started is not self.scores and (v * self.scores.isinf()).any():
+            raise ValueError("The target asks for a score that the model masks: it is -infinity, and has no relevance.")
+        return Message(v, self._started, Rows(len(self.scores)))
 
     def _keep(self, trace: Trace) -> None:
         """Keep the walk for the next one, if its coefficients fit; a single assignment, so threads see old or new."""
@@ -207,6 +222,12 @@ def _raw_values(steps: tuple[Step, ...]) -> dict[Value, bool]:
         if step.map is None and all(raw[value] for value in step.inputs):
             raw |= dict.fromkeys(step.outputs, True)
     return raw
+
+
+def without_masked(scores: Tensor) -> Tensor:
+    """The scores, with 0 in place of -infinity; no copy is made where there is none."""
+    masked = scores == -torch.inf
+    return scores.masked_fill(masked, 0.0) if masked.any() else scores
 
 
 def _own(message: Message) -> Tensor:

@@ -124,7 +124,7 @@ def _gradient(net: Any, ids: Tensor, target: lrp.Target) -> tuple[Tensor, Tensor
     with torch.enable_grad():
         words = net.get_input_embeddings()(ids).detach().requires_grad_()
         logits = net(inputs_embeds=words).logits
-        score = (target.weights(logits.detach()) * logits).sum()
+        score = (target.on(logits.detach()) * logits).sum()
         return words.detach(), torch.autograd.grad(score, words)[0]
 
 

@@ -1,4 +1,4 @@
-"""From the recorded steps to a tape: dead branches cut, batch norms merged, what can be computed again let go."""
+"""From the recorded steps to a tape: read-out and dead branches cut, batch norms merged, memory let go."""
 
 from __future__ import annotations
 
@@ -8,21 +8,26 @@ from torch import Tensor
 from ..propagation.linear_maps import Diagonal, merge
 from ..propagation.weights import WeightCache
 from ..steps import Step, Value, can_be_dropped
-from ..tape import Tape
+from ..tape import Tape, without_masked
 from .constants import find_constants
 from .placement import place_rows
+from .readout import before_readout
 
 
 def finish(
     steps: list[Step],
     sources: list[Value],
     output: Value,
-    logits: Tensor,
+    result: Tensor,
     weights: WeightCache,
     relevance_at: str | None,
 ) -> Tape:
-    """The tape of these steps, from the values ``sources`` to ``output``."""
-    _check_output(logits)
+    """The tape of these steps, from the values ``sources`` to ``output``, whose tensor is ``result``."""
+    _check_shape(result, sources)
+    output, readout, anew = before_readout(output)
+    scores = output.available()
+    _check_numbers(result, scores, readout)
+    steps = [*steps, *anew]
     if relevance_at is not None:
         sources = [_end_of(relevance_at, steps), *sources]
     needed = _leading_to(output)
@@ -35,7 +40,7 @@ def finish(
         value = step.outputs[0]
         if value is not output and value.consumers and can_be_dropped(value):
             value.tensor = None
-    place_rows(steps, sources, output, len(logits))
+    place_rows(steps, sources, output, len(scores))
     for index, step in enumerate(steps):
         step.index = index
         for value in (*step.inputs, *step.outputs):
@@ -44,7 +49,8 @@ def finish(
     if not any(id(source) in reached for source in sources):
         raise ValueError("The model's output does not depend on the input by any recorded operation.")
     wanted = sources if relevance_at is None else [source for source in sources if id(source) in reached]
-    return Tape(tuple(steps), output, logits, {source.part or "": source for source in wanted}, weights)
+    parts = {source.part or "": source for source in wanted}
+    return Tape(tuple(steps), output, result, scores, readout, parts, weights)
 
 
 def is_finite(tensor: Tensor) -> bool:
@@ -52,16 +58,34 @@ def is_finite(tensor: Tensor) -> bool:
     return not tensor.numel() or all(torch.isfinite(bound) for bound in torch.aminmax(tensor))
 
 
-def _check_output(logits: Tensor) -> None:
-    if logits.dim() != 2:
+def _check_shape(result: Tensor, sources: list[Value]) -> None:
+    """One entry or more for each row, with the rows in front."""
+    shape, rows = tuple(result.shape), len(result) if result.dim() else 0
+    if not shape:
         raise ValueError(
-            f"The model's output has the shape {tuple(logits.shape)}, LRP explains logits (B, C); "
-            "choose or reduce it with record(..., output=...)."
+            "The model's output is one number without a batch axis; keep that axis in the model, or say which row it "
+            "belongs to with record(..., output=lambda out: out.reshape(1))."
         )
-    if logits.dtype not in (torch.float32, torch.float64):
-        raise ValueError(f"The model's output is {logits.dtype}; LRP works in float32 or float64.")
-    if not is_finite(logits):
-        raise ValueError("The model's output holds NaN or infinite values.")
+    if not result.numel():
+        raise ValueError(f"The model's output is empty, its shape is {shape}: there is no score to explain.")
+    if rows > 1 and not any(rows in s.shape or (s.shape and s.shape[0] % rows == 0) for s in sources):
+        raise ValueError(
+            f"The model's output has the shape {shape}, which would be {rows} rows, but no input has as many; put the "
+            "batch axis in front, such as by record(..., output=lambda out: out[None]) for a single row."
+        )
+
+
+def _check_numbers(result: Tensor, scores: Tensor, readout: str | None) -> None:
+    """Numbers in float32 or float64. Scores may be -infinity where a softmax follows: that masks them."""
+    if scores.dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"The model's output is {scores.dtype}; LRP works in float32 or float64.")
+    if readout is None:
+        if not is_finite(result):
+            raise ValueError("The model's output holds NaN or infinite values.")
+        return
+    masks = readout.startswith(("softmax", "log_softmax"))
+    if result.isnan().any() or not (is_finite(scores) or (masks and is_finite(without_masked(scores)))):
+        raise ValueError(f"The model's output, or the scores before its {readout}, hold NaN or infinite values.")
 
 
 def _end_of(layer: str, steps: list[Step]) -> Value:

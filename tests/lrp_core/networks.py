@@ -125,7 +125,7 @@ def assert_ledger_closes(explanation: lrp.Explanation, tolerance: float = 1e-10)
     parts = torch.stack([total.input, total.bias, total.epsilon, total.softmax, total.constant, total.dropped])
     scale = parts.abs().amax(0).clamp(min=explanation.start.abs().max().item())
     assert (total.start - parts.sum(0)).abs().div(scale).max() <= tolerance, f"total: {total}"
-    start = explanation.start.double().flatten(1).sum(1)
+    start = explanation.start.double().reshape(len(explanation.start), -1).sum(1)
     torch.testing.assert_close(total.start.double(), start, rtol=tolerance, atol=tolerance)
     arrived = sum(part.double().reshape(len(start), -1).sum(1) for part in explanation.parts.values())
     assert (total.input - arrived).abs().div(scale).max() <= tolerance

@@ -184,7 +184,7 @@ def test_a_query_that_sees_nothing_is_no_nan():
 
 def test_log_softmax_by_its_taylor_expansion():
     """AttnLRP: x_i (c_i - s_i sum c), of which log p_c gives c_i = [i = c]; CP-LRP: the normaliser is a constant."""
-    model = Net(lambda m, x: F.log_softmax(m.head(x), -1), head=nn.Linear(3, 3, bias=False))
+    model = Net(lambda m, x: m.head(F.log_softmax(x, -1)), head=nn.Linear(3, 3, bias=False))
     model.head.weight.copy_(torch.eye(3))
     x = vectors(2, 3)
     tape, one = lrp.record(model, x), torch.tensor([[1.0, 0.0, 0.0]], dtype=D)
