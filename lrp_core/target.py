@@ -118,10 +118,8 @@ class Target:
             return Target("at", entries=places)
         mask = _array(index)
         if mask is None or mask.dtype != np.bool_:
-            raise TypeError(
-                "Target.at takes an integer, a tuple of integers and slices (with a step above 0), or a boolean mask, "
-                f"not {_called(index, mask)}."
-            )
+            allowed = "an integer, a tuple of integers and slices, or a boolean mask"
+            raise TypeError(f"Target.at takes {allowed}, not {_called(index, mask)}.")
         if not mask.any():
             raise ValueError("The mask given to Target.at chooses nothing.")
         return Target("at", entries=Numbers.of(mask))
@@ -185,8 +183,6 @@ def _places(index: Any) -> Places | None:
         try:
             if isinstance(one, slice):
                 ends = [None if end is None else as_integer(end) for end in (one.start, one.stop, one.step)]
-                if ends[2] is not None and ends[2] < 1:
-                    return None
                 places.append(Part(*ends))
             else:
                 places.append(as_integer(one))
@@ -222,16 +218,14 @@ def _chosen(entries: Any, scores: Tensor) -> Tensor:
             raise ValueError(f"The mask given to Target.at chooses nothing in row {int(missing[0])}.")
         return v
     written = f"Target.at({entries[0] if len(entries) == 1 else entries})"
-    v = torch.zeros_like(scores)
-    places = tuple(slice(p.start, p.stop, p.step) if isinstance(p, Part) else p for p in entries)
-    view = v[:, None] if scores.dim() == 1 else v  # (B,) has one score in each row, 0
+    row = np.zeros(shape or (1,), dtype=bool)  # scores (B,) have one in each row, 0
     try:
-        view[(slice(None), *places)] = 1.0
-    except (IndexError, OverflowError, RuntimeError):
+        row[tuple(slice(p.start, p.stop, p.step) if isinstance(p, Part) else p for p in entries)] = True
+    except (IndexError, ValueError):
         raise ValueError(f"{written} is not there: each row's output has the shape {shape}.") from None
-    if not v.any():
+    if not row.any():
         raise ValueError(f"{written} chooses nothing: each row's output has the shape {shape}.")
-    return v
+    return torch.from_numpy(row).to(scores.device, scores.dtype).reshape(shape).expand(scores.shape).contiguous()
 
 
 def _one_hot(classes: Tensor, z: Tensor) -> Tensor:

@@ -37,11 +37,12 @@ def record(
 
     Every floating-point tensor among the arguments (also inside lists and dicts) is an input that relevance can reach;
     for integer inputs it stops at the embeddings looked up from them. ``relevance_at`` names a layer at whose output
-    relevance stops instead. ``output`` picks the logits (B, C) from what the model returns: a key, an index or a
-    function; a tensor, and an object or dict with ``logits``, need none.
+    relevance stops instead. ``output`` picks the tensor to explain from what the model returns, the batch axis in front
+    and any shape behind: a key, an index or a function; a tensor, and an object or dict with ``logits``, need none.
+    Where it ends in a read-out such as a sigmoid or a softmax, the scores before that are explained (``Tape.scores``).
 
     Raises ``ValueError`` or ``TypeError``, in one sentence, for a model in train mode, half precision, NaN or infinite
-    input, and an output that is not (B, C) or does not depend on the input.
+    input, and an output that has no batch axis or does not depend on the input.
     """
     modules = modules_of(model)
     with plain_arithmetic():
@@ -101,6 +102,11 @@ class Recorder(TorchFunctionMode):
         if not isinstance(tensor, Tensor):
             raise TypeError(
                 f"The model returned {type(tensor).__name__}; choose its logits with record(..., output=...)."
+            )
+        if not tensor.is_floating_point():
+            raise ValueError(
+                f"The model's output is {tensor.dtype}; LRP explains scores, so choose those that it is made from with "
+                "record(..., output=...)."
             )
         if id(tensor) not in self._live:
             raise ValueError("The model's output does not depend on the input by any recorded operation.")

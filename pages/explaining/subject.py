@@ -31,6 +31,9 @@ RULE_OF: dict[str, lrp.Rule] = {
 }
 """The rule behind each key of `rules_text.LAYER_RULES`, before the sliders set its parameters."""
 
+PROBABILITIES, LOGARITHMS = ("softmax", "sigmoid", "hardsigmoid"), ("log_softmax", "logsigmoid")
+"""Read-outs that give probabilities, and those that give their logarithms."""
+
 
 @dataclass(frozen=True, eq=False)
 class Subject:
@@ -92,12 +95,25 @@ class Subject:
 
     @cached_property
     def scores(self) -> np.ndarray:
-        """The model's output, (1, C)."""
-        return self.tape.output.numpy()
+        """What relevance starts from, (1, C): the model's output, or what that is before a final sigmoid or softmax."""
+        return self.tape.scores.numpy()
+
+    @cached_property
+    def readout(self) -> str | None:
+        """The sigmoid, softmax or the like in which the model ends, as `lrp.Tape.readout` names it."""
+        return self.tape.readout
 
     @cached_property
     def probabilities(self) -> np.ndarray:
-        """One per class: softmax of the scores, or where classes do not exclude each other, the sigmoid of each."""
+        """One per class: the model's own, where it ends in them.
+
+        Else softmax of the scores, or where classes do not exclude each other, the sigmoid of each.
+        """
+        last = (self.readout or "").rpartition(" ")[2]
+        if last in PROBABILITIES:
+            return self.tape.output[0].numpy()
+        if last in LOGARITHMS:
+            return self.tape.output[0].exp().numpy()
         scores = torch.from_numpy(self.scores[0])
         return (torch.softmax(scores, 0) if self.exclusive else torch.sigmoid(scores)).numpy()
 

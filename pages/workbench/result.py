@@ -14,6 +14,16 @@ from pages.settings.wording import literal, percent
 MOST_UPRIGHT, SHORT, TOP_CLASSES = 12, 3, 5
 """How many classes stand side by side, all of them, if their names have so few letters; how many are shown else."""
 
+READOUTS = {
+    "sigmoid": "a sigmoid",
+    "softmax": "a softmax",
+    "log_softmax": "a log-softmax",
+    "logsigmoid": "a log-sigmoid",
+    "hardsigmoid": "a hard sigmoid",
+    "softplus": "a softplus",
+}
+"""What a network may end in, in words."""
+
 UNSURE_BELOW = 0.3
 """Where the likeliest class has less than this probability, the network does not know."""
 
@@ -71,6 +81,13 @@ def balance_line(explanation: lrp.Explanation, settings: Settings) -> None:
         st.warning(f"{line.text}. {line.reason}", icon=":material/balance:")
     else:
         st.markdown(f":material/balance: {line.text}.")
+
+
+def readout_line(subject: Subject) -> None:
+    """Says that the score is not quite what the network returns, where that is so."""
+    if subject.readout:
+        words = " and then ".join(READOUTS[name] for name in subject.readout.split(" then "))
+        st.caption(f"The network ends in {words}; the score that is explained is the number before it.")
 
 
 def balance_of(explanation: lrp.Explanation, name: str = "Score") -> Balance:

@@ -86,6 +86,7 @@ def _live(subject: Subject | None, panel: ExplainPanel, places: Sequence[DeltaGe
             subject.view.fill(subject, settings, explanation, maps)
             with below:
                 result.balance_line(explanation, settings)
+                result.readout_line(subject)
         except (ValueError, lrp.UnsupportedOp) as error:
             below.error(str(error))
     panel.mount_sliders()

@@ -1,4 +1,4 @@
-"""A final sigmoid, softmax or the like only reads the scores out: relevance starts before it, whatever the composite."""
+"""A final sigmoid, softmax or the like only reads the scores out: relevance starts before it, by every composite."""
 
 import pytest
 import torch
