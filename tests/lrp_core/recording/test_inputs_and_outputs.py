@@ -124,12 +124,64 @@ def test_the_output_is_chosen_by_the_caller(wrap, output):
     ],
     ids=["two outputs", "scalar", "three axes", "constant", "integers", "text", "nothing"],
 )
-def test_outputs_that_are_no_logits_are_refused(forward):
-    """(B, C) logits that depend on the input, or one plain sentence."""
+def test_outputs_that_have_no_class_are_refused(forward):
+    """Scores that depend on the input, of which the target is one, or one plain sentence."""
     model = Net(forward, head=nn.Linear(6, 3))
     with pytest.raises((ValueError, TypeError)) as caught:
         lrp.record(model, vectors()).explain(LRP0, TOP)
     assert "\n" not in str(caught.value) and str(caught.value).endswith(".")
+
+
+SEQUENCE = vectors(3, 40).view(3, 5, 8)
+
+
+@pytest.mark.parametrize(
+    ("forward", "x", "words"),
+    [
+        (lambda m, x: m.head(x).sum(), SEQUENCE, ["one number", "reshape(1)"]),
+        (lambda m, x: m.head(x)[0, 0].sum(), SEQUENCE[:1], ["one number", "batch axis"]),
+        (lambda m, x: m.head(x.mean(1)).squeeze(0), SEQUENCE[:1], ["(3,)", "3 rows", "out[None]"]),
+        (lambda m, x: m.head(x), SEQUENCE[0, 0], ["(3,)", "3 rows", "out[None]"]),
+        (lambda m, x: m.head(x).view(-1, 3), SEQUENCE, ["(15, 3)", "15 rows"]),
+        (lambda m, x: m.head(x)[:, :, :0], SEQUENCE, ["(3, 5, 0)", "empty"]),
+        (lambda m, x: m.head(x)[:0], SEQUENCE, ["(0, 5, 3)", "empty"]),
+        (lambda m, x: m.head(x).argmax(2), SEQUENCE, ["int64", "output=..."]),
+        (lambda m, x: m.head(x).sigmoid() > 0.5, SEQUENCE, ["bool", "output=..."]),
+        (lambda m, x: m.head(x).half(), SEQUENCE, ["float16", "float32"]),
+        (lambda m, x: m.head(x.flip(0).roll(1, 0) + x), SEQUENCE, ["rows"]),
+    ],
+)
+def test_an_output_that_cannot_be_read_is_named(forward, x, words):
+    with pytest.raises(ValueError) as caught:
+        lrp.record(Net(forward, head=nn.Linear(8, 3)), x)
+    message = str(caught.value)
+    assert "\n" not in message and message.endswith(".") and all(word in message for word in words), message
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize(
+    "forward",
+    [
+        lambda m, x: m.head(x.transpose(0, 1)).mean((0, 2)),
+        lambda m, x: m.head(x.transpose(0, 1)).transpose(0, 1),
+        lambda m, x: m.head(x).permute(2, 1, 0)[..., None].permute(2, 0, 3, 1),
+        lambda m, x: m.head(x).transpose(0, 1).reshape(5, -1).view(5, -1, 3).movedim(1, 0).reshape(len(x), 5, 3, 1, 1),
+    ],
+    ids=["(B,)", "(B, T, C)", "(B, C, H, W)", "five axes"],
+)
+def test_rows_are_followed_to_outputs_of_every_shape(forward, rows):
+    """Each row's relevance, start and books are those of that row recorded alone, wherever the model carries it."""
+    model, x = Net(forward, head=nn.Linear(8, 3)), SEQUENCE[:rows]
+    tape, target = lrp.record(model, x), lrp.Target.at(...)
+    for composite in (lrp.presets.epsilon(0.1), lrp.Composite(lrp.Epsilon(0.1, relative=True))):
+        explanation = tape.explain(composite, target)
+        assert explanation.start.shape == tape.output.shape and len(tape.output) == rows
+        assert_ledger_closes(explanation)
+        for row in range(rows):
+            alone = lrp.record(model, x[row : row + 1]).explain(composite, target)
+            torch.testing.assert_close(explanation.relevance[row : row + 1], alone.relevance, rtol=1e-10, atol=1e-13)
+            torch.testing.assert_close(explanation.ledger.total.start[row], alone.ledger.total.start[0])
+            torch.testing.assert_close(explanation.ledger.total.epsilon[row], alone.ledger.total.epsilon[0])
 
 
 @pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode, torch.enable_grad])

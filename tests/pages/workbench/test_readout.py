@@ -35,14 +35,15 @@ def page(monkeypatch):
     def run(read_out) -> tuple[AppTest, Subject]:
         st.cache_resource.clear()
         monkeypatch.setattr(digits, "load", lambda name: ending_in(read_out))
-        app = AppTest.from_file(APP, default_timeout=60).switch_page("pages/digits/page.py").run()
+        app = AppTest.from_file(APP, default_timeout=60).switch_page("pages/_digits.py").run()
         assert not app.exception and not app.error
-        place = tapes.Place()
-        monkeypatch.setattr(tapes, "_place", lambda page: place)
-        sample = board_samples()[app.session_state["digits.settings"].sample]
+        sample, place = board_samples()[app.session_state["digits.settings"].sample], tapes.Place()
         subject = digit_subject("digits", sample.strokes, sample.name, "digits", mark=False)
-        assert isinstance(subject, Subject) and subject.scores.shape == (1, 10)
-        monkeypatch.undo()
+        assert isinstance(subject, Subject)
+        with monkeypatch.context() as alone:  # outside a session
+            alone.setattr(tapes, "_place", lambda page: place)
+            assert subject.scores.shape == (1, 10) and subject.probabilities.shape == (10,)
+            assert subject.readout == subject.tape.readout
         return app, subject
 
     yield run
