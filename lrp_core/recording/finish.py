@@ -24,12 +24,11 @@ def finish(
 ) -> Tape:
     """The tape of these steps, from the values ``sources`` to ``output``, whose tensor is ``result``."""
     _check_shape(result, sources)
-    output, readout, anew = before_readout(output)
-    scores = output.available()
-    _check_numbers(result, scores, readout)
-    steps = [*steps, *anew]
     if relevance_at is not None:
         sources = [_end_of(relevance_at, steps), *sources]
+    output, readout, anew = before_readout(output)
+    steps, scores = [*steps, *anew], output.available()
+    _check_numbers(result, scores, readout)
     needed = _leading_to(output)
     steps = _merged([step for step in steps if step in needed], output, weights)
     find_constants(steps, output)

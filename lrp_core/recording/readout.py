@@ -72,7 +72,7 @@ def before_readout(output: Value) -> Scores:
         if step.outputs[0] not in chains:
             continue
         if _moves(step):
-            made.append(_on(step, [scores[value] for value in step.inputs]))
+            made.append(_on(step, [scores.get(value, value) for value in step.inputs]))
             scores |= zip(step.outputs, made[-1].outputs, strict=True)
         else:
             scores[step.outputs[0]] = scores.get(step.inputs[0], step.inputs[0])
@@ -95,6 +95,11 @@ def _moves(step: Step) -> bool:
     return step.kind == "shape" and step.operation is not None and step.op not in COPIES
 
 
+def _carriers(step: Step) -> tuple[Value, ...]:
+    """The inputs whose numbers it moves; of ``p.view_as(x)`` x only has the shape."""
+    return step.inputs[:1] if step.op.endswith("_as") else step.inputs
+
+
 def _reads_out(step: Step) -> bool:
     if step.op in COPIES:
         return True  # also those that only take the type of another tensor
@@ -110,7 +115,7 @@ def _is_small(step: Step) -> bool:
 
 def _chain_behind(step: Step, chains: dict[Value, Chain]) -> Chain:
     """The read-outs in a row whose result the step gives, the first one first; none where it gives something else."""
-    before, *others = [chains.get(value, ()) for value in step.inputs]
+    before, *others = [chains.get(value, ()) for value in _carriers(step)]
     if _moves(step):
         return before if all(other == before for other in others) else ()
     if step.op in READOUTS:

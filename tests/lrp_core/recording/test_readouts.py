@@ -103,6 +103,8 @@ SHAPES = {
         lambda m, h: m.head(h),
     ),
     "turned around": (lambda m, h: m.head(h).t().softmax(0).t(), lambda m, h: m.head(h)),
+    "in another's shape": (lambda m, h: m.one(h).sigmoid().view_as(h[:, 0]), lambda m, h: m.one(h).view_as(h[:, 0])),
+    "expanded": (lambda m, h: m.one(h).sigmoid().expand_as(m.head(h)), lambda m, h: m.one(h).expand_as(m.head(h))),
     "chunk": (lambda m, h: m.head(h).softmax(1).chunk(2, 1)[1], lambda m, h: m.head(h)[:, 2:]),
     "unbind and stack": (
         lambda m, h: torch.stack(m.head(h).sigmoid().unbind(1)[::-1], 1),
