@@ -82,7 +82,6 @@ FORMS = {
     "the same twice": ("softmax then log_softmax", lambda z: z.softmax(1).log_softmax(1)),
     "over an axis of its own": ("softmax", lambda z: z.view(-1, 2, 2).softmax(2).flatten(1)),
     "dropout behind": ("softmax", lambda z: F.dropout(z.softmax(1), 0.5, False, inplace=True)),
-    "another type": ("sigmoid", lambda z: z.sigmoid().double().type_as(z).contiguous()),
 }
 
 
@@ -151,6 +150,7 @@ KEPT = {
     "1 - p": lambda m, h: 1 - m.head(h).sigmoid(),
     "p times a number": lambda m, h: 5 * m.head(h).sigmoid(),
     "two multiplied": lambda m, h: m.head(h).sigmoid() * m.other(h).sigmoid(),
+    "two added": lambda m, h: m.head(h).sigmoid() + m.other(h).sigmoid(),
     "ensemble": lambda m, h: (m.head(h).softmax(1) + m.other(h).softmax(1)) / 2,
     "mean of several": lambda m, h: torch.stack([m.head(h).softmax(1), m.other(h).softmax(1)]).mean(0),
     "p plus a number": lambda m, h: m.head(h).sigmoid() + 0.5,
@@ -180,6 +180,26 @@ def test_in_the_middle_the_rules_stay(middle, last):
     ]
     stopped = tape.explain(lrp.presets.cp_lrp(), TOP).ledger.total.softmax
     assert bool(stopped.abs().min() > 0) == (middle is not torch.sigmoid)
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [
+        lambda p: p.double(),
+        lambda p: p.half().float(),
+        lambda p: p.to(torch.float64).type_as(vectors()),
+        lambda p: p.t().contiguous().t().to(p),
+        lambda p: p.detach().clone(),
+    ],
+)
+def test_scores_stay_in_their_own_type(copy):
+    model = network(lambda m, h: copy(m.head(h).sigmoid())).float()
+    tape = lrp.record(model, vectors().float())
+    assert tape.readout == "sigmoid" and torch.equal(tape.output, model(vectors().float()))
+    plain = lrp.record(network(lambda m, h: m.head(h)).float(), vectors().float())
+    relevance = tape.explain(lrp.presets.lrp0(), TOP).relevance
+    assert tape.scores.dtype == relevance.dtype == torch.float32
+    torch.testing.assert_close(relevance, plain.explain(lrp.presets.lrp0(), TOP).relevance)
 
 
 def test_a_segmentation_over_its_channels():
