@@ -17,12 +17,12 @@ COMPOSITES = {
     "gamma": lrp.presets.gamma(0.25),
     "gradient": lrp.presets.gradient_times_input(),
 }
-LAYERS = {"hidden": nn.Linear(6, 8), "head": nn.Linear(8, 4), "one": nn.Linear(8, 1), "other": nn.Linear(8, 4)}
 
 
 def network(read_out) -> Net:
     """``read_out`` gets the network and its hidden layer."""
-    return Net(lambda m, x: read_out(m, F.relu(m.hidden(x))), **LAYERS)
+    layers = {"hidden": nn.Linear(6, 8), "head": nn.Linear(8, 4), "one": nn.Linear(8, 1), "other": nn.Linear(8, 4)}
+    return Net(lambda m, x: read_out(m, F.relu(m.hidden(x))), **layers)
 
 
 def assert_starts_from(model: nn.Module, plain: nn.Module, name: str | None, **options) -> None:
@@ -195,7 +195,8 @@ def test_in_the_middle_the_rules_stay(middle, last):
 def test_scores_stay_in_their_own_type(copy):
     model = network(lambda m, h: copy(m.head(h).sigmoid())).float()
     tape = lrp.record(model, vectors().float())
-    assert tape.readout == "sigmoid" and torch.equal(tape.output, model(vectors().float()))
+    assert tape.readout == "sigmoid"
+    torch.testing.assert_close(tape.output, model(vectors().float()))
     plain = lrp.record(network(lambda m, h: m.head(h)).float(), vectors().float())
     relevance = tape.explain(lrp.presets.lrp0(), TOP).relevance
     assert tape.scores.dtype == relevance.dtype == torch.float32
