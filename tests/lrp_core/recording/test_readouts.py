@@ -33,7 +33,8 @@ def assert_starts_from(model: nn.Module, plain: nn.Module, name: str | None, **o
     torch.testing.assert_close(tape.scores, expected.output, rtol=0, atol=0)
     result = model(x.clone())
     result = options["output"](result) if callable(options.get("output")) else result
-    assert torch.equal(tape.output, result) and tape.scores.shape == tape.output.shape
+    torch.testing.assert_close(tape.output, result)
+    assert tape.scores.shape == tape.output.shape
     alone = [lrp.record(model, row[None].clone(), **options) for row in x]
     for composite in COMPOSITES.values():
         explanation, wanted = tape.explain(composite, TOP), expected.explain(composite, TOP)
