@@ -244,6 +244,15 @@ def test_masked_classes_get_nothing(way, read_out):
         tape.explain(lrp.presets.lrp0(), lrp.Target.logit(2))
 
 
+def test_the_only_class_allowed_has_nothing_to_be_compared_with():
+    mask = torch.tensor([True, True, False, True])
+    tape = lrp.record(network(lambda m, h: m.head(h).masked_fill(mask, -torch.inf).softmax(1)), vectors(3))
+    assert torch.equal(tape.explain(lrp.presets.lrp0(), TOP).start[:, 2], tape.scores[:, 2])
+    for target in (lrp.Target.one_vs_rest(2), lrp.Target.log_odds(2)):
+        with pytest.raises(ValueError, match=r"masks all of them\.$"):
+            tape.explain(lrp.presets.lrp0(), target)
+
+
 def test_probabilities_that_round_to_nothing_are_still_explained():
     """log(0) is -infinity, but the scores are not."""
     model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Softmax(1)).eval()
