@@ -195,7 +195,8 @@ def test_targets_are_values():
         assert "Target" in repr(make()) and "tensor" not in repr(make()) and len(repr(make())) < 200
     target, scores = lrp.Target.weights(v), torch.ones(3, 2, 2)
     v.zero_()
-    assert target.on(scores).sum() == 12
+    given = target.on(scores)
+    assert given.sum() == 12 and given[0].zero_().sum() == 0 and given.sum() == 8, "each row has its own"
     assert lrp.Target.at(mask).on(scores).dtype == scores.dtype
     swapped = lrp.Target.weights(np.arange(4.0).astype(">f8").reshape(2, 2).T)
     assert torch.equal(swapped.on(torch.ones(1, 2, 2))[0], torch.tensor([[0.0, 2.0], [1.0, 3.0]]))
