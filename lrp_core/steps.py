@@ -105,6 +105,11 @@ class Step:
         """The linear map of an affine step, else None."""
         return self.memo.get("map")
 
+    @property
+    def is_affine(self) -> bool:
+        """Whether a composite counts it among the affine steps: it has a linear map, or repeats one along time."""
+        return "map" in self.memo or "hidden" in self.memo
+
     def __repr__(self) -> str:
         return f"Step({self.index}, {self.name!r}, {self.kind}, {self.op}, {self.input_shapes} -> {self.output_shape})"
 

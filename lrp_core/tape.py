@@ -211,7 +211,7 @@ class Tape:
 
 def _depth_of(steps: tuple[Step, ...]) -> dict[Step, float]:
     """The place of each affine step among them, in [0, 1), lowest first."""
-    affine = [step for step in steps if step.map is not None]
+    affine = [step for step in steps if step.is_affine]
     return {step: place / len(affine) for place, step in enumerate(affine)}
 
 
@@ -219,7 +219,7 @@ def _raw_values(steps: tuple[Step, ...]) -> dict[Value, bool]:
     """For each value, whether no affine step lies between it and the input."""
     raw = {value: value.part is not None for step in steps for value in (*step.inputs, *step.outputs)}
     for step in steps:
-        if step.map is None and all(raw[value] for value in step.inputs):
+        if not step.is_affine and all(raw[value] for value in step.inputs):
             raw |= dict.fromkeys(step.outputs, True)
     return raw
 

@@ -53,6 +53,8 @@ def _outers_after(step: Step, count: int) -> list[int]:
         return _moved(step, count)
     if step.kind in IN_PLACE_KINDS or step.op in ("mul", "div", "neg", "negative", "positive", "gated"):
         return [_entrywise(step, count)]
+    if step.op == "recurrence":
+        return _along_time(step)
     value = step.inputs[0]
     axis, _ = _axis_of(value, step)
     outer = value.rows.outer
@@ -68,6 +70,15 @@ def _outers_after(step: Step, count: int) -> list[int]:
     if _works_along(step, axis) or not alike or any(shape != prefix[0] for shape in prefix):
         raise _mixed(step)
     return [outer] * len(step.outputs)
+
+
+def _along_time(step: Step) -> list[int]:
+    """Moments lie before the rows, in the sequence as in the states at its start."""
+    places = {_axis_of(value, step) for value in step.inputs}
+    axis, before = next(iter(places))
+    if len(places) > 1 or axis != 1:
+        raise _mixed(step)
+    return [value.shape[0] * before for value in step.outputs]
 
 
 def _works_along(step: Step, axis: int) -> bool:

@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from ..modes import plain_arithmetic
 from ..propagation.elementwise import is_mask, keeps_sign
+from ..propagation.linear_maps import LinearMap
 from ..propagation.weights import cache_of
 from ..registry import lookup, op_name
 from ..steps import Operation, Step, Value, can_be_dropped, found, replaced
@@ -137,8 +138,9 @@ class Recorder(TorchFunctionMode):
         if not outputs or (changed is args[0] and not in_place):
             return result  # nothing that relevance could reach, or the operation did nothing
         self._stale |= {id(view): view for view, before in views if not torch.equal(view, before)}
-        if "map" in memo and not all(id(source) in self._own for source in memo["map"].sources):
-            memo["map"] = replace(memo["map"], sources=())  # made on the fly: not to be kept with the model
+        for key, item in memo.items():
+            if isinstance(item, LinearMap) and not all(id(source) in self._own for source in item.sources):
+                memo[key] = replace(item, sources=())  # made on the fly: not to be kept with the model
         self._add(name, function, call_args, call_kwargs, operation, memo, tensors, outputs)
         return result
 

@@ -1,7 +1,8 @@
 """Functions that torch offers in one piece, run as the ordinary operations that they are made of: each is a step.
 
-Attention of :class:`torch.nn.MultiheadAttention` and ``normalize`` run torch's own code. Recurrent layers are written
-out here: their gates are constants to every composite and the signals take all (Arras 2017).
+Attention of :class:`torch.nn.MultiheadAttention` and ``normalize`` run torch's own code. A recurrent layer becomes, for
+each layer and direction, one affine step on the input of all moments and one step along time (``recurrent.py``). A
+single cell is written out: its gates are constants to every composite and the signals take all (Arras 2017).
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..propagation.elementwise import gated
+from ..propagation.cells import CELLS, State
+from ..propagation.recurrent import recurrence
 
 Weights = Sequence[Tensor | None]
-State = tuple[Tensor, ...]
 
 
 def _in_the_open(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -30,51 +31,20 @@ def _in_the_open(function: Callable[..., Any]) -> Callable[..., Any]:
     return copy
 
 
-def lstm_cell(x: Tensor, state: State, w_ih: Tensor, w_hh: Tensor, *biases: Tensor | None) -> State:
-    """One moment of an LSTM: hidden state and memory, (B, H) each."""
-    b_ih, b_hh = biases or (None, None)
-    return _lstm_step(F.linear(x, w_ih, b_ih), state, w_hh, b_hh)
+def _cell(name: str) -> Callable[..., Any]:
+    """A single moment: hidden state (B, H), and the memory of an LSTM."""
+    moment = CELLS[name].moment
 
-
-def _lstm_step(z: Tensor, state: State, w_hh: Tensor, b_hh: Tensor | None, w_hr: Tensor | None = None) -> State:
-    h, c = state
-    i, f, g, o = (z + F.linear(h, w_hh, b_hh)).chunk(4, -1)
-    c = gated(c, torch.sigmoid(f)) + gated(torch.tanh(g), torch.sigmoid(i))
-    h = gated(torch.tanh(c), torch.sigmoid(o))
-    return (h if w_hr is None else F.linear(h, w_hr)), c
-
-
-def gru_cell(x: Tensor, h: Tensor, w_ih: Tensor, w_hh: Tensor, *biases: Tensor | None) -> Tensor:
-    """One moment of a GRU: the hidden state, (B, H)."""
-    b_ih, b_hh = biases or (None, None)
-    return _gru_step(F.linear(x, w_ih, b_ih), (h,), w_hh, b_hh)[0]
-
-
-def _gru_step(z: Tensor, state: State, w_hh: Tensor, b_hh: Tensor | None) -> State:
-    (h,) = state
-    x_reset, x_update, x_new = z.chunk(3, -1)
-    h_reset, h_update, h_new = F.linear(h, w_hh, b_hh).chunk(3, -1)
-    update = torch.sigmoid(x_update + h_update)
-    new = torch.tanh(x_new + gated(h_new, torch.sigmoid(x_reset + h_reset)))
-    return (gated(new, 1 - update) + gated(h, update),)
-
-
-def _plain_cell(activation: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
-    def cell(x: Tensor, h: Tensor, w_ih: Tensor, w_hh: Tensor, *biases: Tensor | None) -> Tensor:
+    def run(x: Tensor, state: Any, w_ih: Tensor, w_hh: Tensor, *biases: Tensor | None) -> Any:
         b_ih, b_hh = biases or (None, None)
-        return activation(F.linear(x, w_ih, b_ih) + F.linear(h, w_hh, b_hh))
+        states = tuple(state) if isinstance(state, tuple | list) else (state,)
+        after = moment(F.linear(x, w_ih, b_ih), states, w_hh, b_hh)
+        return after if isinstance(state, tuple | list) else after[0]
 
-    return cell
-
-
-def _plain_step(activation: Callable[[Tensor], Tensor]) -> Callable[..., State]:
-    def step(z: Tensor, state: State, w_hh: Tensor, b_hh: Tensor | None) -> State:
-        return (activation(z + F.linear(state[0], w_hh, b_hh)),)
-
-    return step
+    return run
 
 
-def _layers(step: Callable[..., State]) -> Callable[..., Any]:
+def _layers(name: str, native: Callable[..., Any]) -> Callable[..., Any]:
     """A recurrent layer of torch, with its many arguments; packed sequences are left to torch, and have no rule."""
 
     def run(
@@ -88,53 +58,72 @@ def _layers(step: Callable[..., State]) -> Callable[..., Any]:
         bidirectional: bool,
         batch_first: bool,
     ) -> Any:
-        if not isinstance(biases, bool):  # the form for packed sequences, whose arguments stand elsewhere
-            return NotImplemented
+        if not isinstance(biases, bool) or (training and dropout):
+            return NotImplemented  # packed sequences, whose arguments stand elsewhere; and what is never twice the same
         states = start if isinstance(start, tuple | list) else (start,)
         x = x.transpose(0, 1) if batch_first else x
         directions = 2 if bidirectional else 1
         size = len(weights) // (layers * directions)
-        last: list[State] = []
+        hidden: list[Tensor] = []
+        memory: list[Tensor] = []
+        time = 0
         for layer in range(layers):
             ways = []
             for way in range(directions):
                 number = layer * directions + way
                 own = weights[number * size : (number + 1) * size]
-                outputs, state = _along(step, x, tuple(s[number] for s in states), own, biases, way == 1)
+                outputs, *last = _along(name, native, x, tuple(s[number, None] for s in states), own, biases, way == 1)
                 ways.append(outputs)
-                last.append(state)
+                memory += last
             x = torch.cat(ways, -1) if directions == 2 else ways[0]
-        output = x.transpose(0, 1) if batch_first else x
-        return output, *(torch.stack(ends) for ends in zip(*last, strict=True))
+            if batch_first and layer == layers - 1:
+                x, time = x.transpose(0, 1), 1
+            hidden += _ends(x, time, directions)
+        return (x, torch.stack(hidden), torch.cat(memory)) if memory else (x, torch.stack(hidden))
 
     return run
 
 
+def _ends(outputs: Tensor, time: int, directions: int) -> list[Tensor]:
+    """The last hidden state of each direction, (B, H), read from what the layer returns."""
+    if directions == 1:
+        return [outputs.select(time, -1)]
+    forwards, backwards = (outputs.select(time, moment).chunk(2, -1) for moment in (-1, 0))
+    return [forwards[0], backwards[1]]
+
+
 def _along(
-    step: Callable[..., State], x: Tensor, state: State, weights: Weights, has_biases: bool, backwards: bool
-) -> tuple[Tensor, State]:
-    """One layer in one direction: outputs (L, B, H) and the last state."""
+    name: str,
+    native: Callable[..., Any],
+    x: Tensor,
+    state: State,
+    weights: Weights,
+    has_biases: bool,
+    backwards: bool,
+) -> tuple[Tensor, ...]:
+    """One layer in one direction: outputs (L, B, H) and the last memory of an LSTM (1, B, H)."""
     w_ih, w_hh, *rest = weights
     b_ih, b_hh, *projection = rest if has_biases else (None, None, *rest)
     assert w_ih is not None
-    moments = F.linear(x, w_ih, b_ih).unbind(0)
-    outputs = []
-    for z in reversed(moments) if backwards else moments:
-        state = step(z, state, w_hh, b_hh, *projection)
-        outputs.append(state[0])
-    return torch.stack(outputs[::-1] if backwards else outputs), state
+    z = F.linear(x, w_ih, b_ih)
+    with torch._C.DisableTorchFunction():  # torch's own code is many times faster than ours; nobody need watch it
+        start = state if len(state) > 1 else state[0]
+        ordered = x.flip(0) if backwards else x
+        outputs, *last = native(ordered, start, list(weights), has_biases, 1, 0.0, False, False, False)
+        known = (outputs.flip(0) if backwards else outputs, *last[1:])
+    return recurrence(name, z, state, (w_hh, b_hh, *projection), backwards, known=known)
 
 
 UNFOLDED: dict[str, Callable[..., Any]] = {
     "multi_head_attention_forward": _in_the_open(F.multi_head_attention_forward),
     "normalize": _in_the_open(F.normalize),
-    "lstm": _layers(_lstm_step),
-    "gru": _layers(_gru_step),
-    "rnn_tanh": _layers(_plain_step(torch.tanh)),
-    "rnn_relu": _layers(_plain_step(torch.relu)),
-    "lstm_cell": lstm_cell,
-    "gru_cell": gru_cell,
-    "rnn_tanh_cell": _plain_cell(torch.tanh),
-    "rnn_relu_cell": _plain_cell(torch.relu),
+    "lstm": _layers("lstm", torch.lstm),
+    "gru": _layers("gru", torch.gru),
+    "rnn_tanh": _layers("rnn_tanh", torch.rnn_tanh),
+    "rnn_relu": _layers("rnn_relu", torch.rnn_relu),
+    "lstm_cell": _cell("lstm"),
+    "gru_cell": _cell("gru"),
+    "rnn_tanh_cell": _cell("rnn_tanh"),
+    "rnn_relu_cell": _cell("rnn_relu"),
 }
 """by the names of torch; each returns what the function returns, or NotImplemented"""
