@@ -84,7 +84,7 @@ def _run_addition(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], 
 def addition(step: Step, message: Message, context: Context) -> Outcome:
     """Operands share by what they give to the sum (LRP-epsilon); constants absorb theirs, masks nothing."""
     if "masking" in step.memo and len(step.inputs) == 1:
-        keeps_form = message.value is step.outputs[0].tensor
+        keeps_form = message.value is not None and message.value is step.outputs[0].tensor  # which may not be kept
         value = step.inputs[0].available() if keeps_form else None
         arrived = message.coefficient if keeps_form else message.relevance
         return Outcome((context.message(_reduced(arrived, step.inputs[0].shape), value),))

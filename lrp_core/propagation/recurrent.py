@@ -30,16 +30,17 @@ Weights = tuple[Tensor | None, ...]
 
 
 def recurrence(
-    cell: str, z: Tensor, state: State, weights: Weights, backwards: bool, known: State | None = None
+    cell: str, weights: Weights, z: Tensor, state: State, backwards: bool, known: State | None = None
 ) -> tuple[Tensor, ...]:
     """All moments of a layer in one direction: outputs (L, B, H) and, of an LSTM, the last memory (1, B, H).
 
     ``z`` = W_ih x + b_ih is (L, B, parts * H), ``state`` the hidden state (and memory) at the start, (1, B, H) each, and
-    ``weights`` W_hh, b_hh and, where there is a projection, W_hr. ``known`` is the result where torch has computed it.
+    ``weights`` W_hh, b_hh and, where there is a projection, W_hr: in front, since they name the layer. ``known`` is the
+    result where torch has computed it.
     """
     if has_torch_function((z, *state)):
         return handle_torch_function(  # type: ignore[no-any-return]
-            recurrence, (z, *state), cell, z, state, weights, backwards, known=known
+            recurrence, (z, *state), cell, weights, z, state, backwards, known=known
         )
     moment, outputs = CELLS[cell].moment, []
     state = tuple(s[0] for s in state)
@@ -51,7 +52,7 @@ def recurrence(
 
 
 def _run(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tracked: Any) -> Any:
-    weights = args[3]
+    weights = args[1]
     if any(tracked(w) for w in weights):
         return None
     w_hh, b_hh, *projection = weights
@@ -87,7 +88,7 @@ class _Ways(NamedTuple):
 
 
 def _ways(step: Step, context: Context) -> _Ways:
-    name, z, state, _, backwards = step.args
+    name, _, z, state, backwards = step.args
     cell, map_ = CELLS[name], step.memo["hidden"]
     z, *starts = (_tensor(item) for item in (z, *state))
     before = shifted(step.outputs[0].available(), starts[0], backwards)
@@ -128,7 +129,7 @@ def _of_candidate(cell: Cell, map_: Dense, context: Context) -> Dense:
 
 def _without_idle(epsilon: Tensor | float, step: Step, sums: Sums, first: int) -> Tensor | float:
     """A constant operand of nothing but zeros makes no sum: no epsilon there, nor in a sum of constants only."""
-    name, z, state, *_ = step.args
+    name, _, z, state, _ = step.args
     depends, starts_known = isinstance(z, Value), isinstance(state[0], Value)
     if depends and starts_known:
         return epsilon
@@ -189,7 +190,7 @@ def propagate(step: Step, arrived: Message | tuple[Message | None, ...], context
     ways = _ways(step, moment)
     of_outputs = torch.zeros_like(outputs) if first is None else first.relevance
     of_memory = others[0].relevance if others and others[0] is not None else None
-    walked = _back(ways, of_outputs, of_memory, isinstance(step.args[2][0], Value))
+    walked = _back(ways, of_outputs, of_memory, isinstance(step.args[3][0], Value))
     return _settle(step, context, moment.rows, ways, walked)
 
 
@@ -199,7 +200,7 @@ def _rows_of_moment(rows: Rows, moments: int) -> Rows:
 
 def _settle(step: Step, context: Context, rows: Rows, ways: _Ways, walked: _Walked) -> Outcome:
     """Relevance of the inputs, and the books of all moments."""
-    name, z, state, *_ = step.args
+    name, _, z, state, _ = step.args
     cell, first = CELLS[name], ways.order[-1]
     given: list[tuple[Value | Tensor, Tensor | None]] = []
     if len(state) > 1:

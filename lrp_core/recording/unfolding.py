@@ -111,7 +111,7 @@ def _along(
         ordered = x.flip(0) if backwards else x
         outputs, *last = native(ordered, start, list(weights), has_biases, 1, 0.0, False, False, False)
         known = (outputs.flip(0) if backwards else outputs, *last[1:])
-    return recurrence(name, z, state, (w_hh, b_hh, *projection), backwards, known=known)
+    return recurrence(name, (w_hh, b_hh, *projection), z, state, backwards, known=known)
 
 
 UNFOLDED: dict[str, Callable[..., Any]] = {
