@@ -26,7 +26,10 @@ ONE_ROW = Rows(1)
 class Value:
     """One tensor as it was at one moment: an operation in place makes a new value."""
 
-    __slots__ = ("__weakref__", "_producer", "activated", "consumers", "part", "rectified", "rows", "shape", "tensor")
+    __slots__ = (
+        *("__weakref__", "_producer", "activated", "consumers", "ends"),
+        *("part", "rectified", "rows", "shape", "tensor"),
+    )
 
     def __init__(self, tensor: Tensor, part: str | None = None) -> None:
         self.tensor: Tensor | None = tensor
@@ -42,6 +45,8 @@ class Value:
         """the ReLU of this value, once the model has computed it"""
         self.activated: Value | None = None
         """what another activation made of it, one that keeps signs"""
+        self.ends: str | None = None
+        """name of the recurrent layer that returned it"""
         self._producer: weakref.ref[Step] | None = None
 
     @property
@@ -108,7 +113,12 @@ class Step:
     @property
     def is_affine(self) -> bool:
         """Whether a composite counts it among the affine steps: it has a linear map, or repeats one along time."""
-        return "map" in self.memo or "hidden" in self.memo
+        return "map" in self.memo or self.repeats
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it is a recurrent layer in one direction, which runs all its moments."""
+        return "hidden" in self.memo
 
     def __repr__(self) -> str:
         return f"Step({self.index}, {self.name!r}, {self.kind}, {self.op}, {self.input_shapes} -> {self.output_shape})"

@@ -13,6 +13,7 @@ from .composite import Composite
 from .ledger import Row
 from .message import Message
 from .propagation import gradient
+from .propagation.recurrent import rule_of_sums
 from .propagation.weights import WeightCache
 from .rules import Rule
 from .steps import Context, Outcome, Step, Value
@@ -32,6 +33,8 @@ class Passage(NamedTuple):
     """what the step passed on; kept with the above, and by a walk that keeps all"""
     arrived: Messages | None
     """relevance at the outputs of a step of attention, from which that of its weights follows; as ``messages``"""
+    inner: Rule | None = None
+    """the rule of the sums within a recurrent step, which has two"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +95,7 @@ def walk(
 
     Passages in ``again`` are used as they are, down to the first step whose rule is another; the rest is let go.
     """
-    passages = _restart(plan, again)
+    passages = _restart(plan, again, composite)
     again.clear()
     last = next(reversed(passages.values())) if passages else None
     pending = {output: start} if last is None or last.pending is None else dict(last.pending)
@@ -113,22 +116,29 @@ def walk(
             dict(pending) if at_one or keep_all else None,
             passed if at_one or keep_all else None,
             arriving if keep_all and _attends(step) else None,
+            _inner_rule(step, composite),
         )
     same = (composite.attention, composite.bias, composite.is_gradient)
     return Trace(start, target, *same, passages, pending, keep_all)
 
 
-def _restart(plan: tuple[tuple[Step, Rule | None], ...], again: Mapping[Step, Passage]) -> dict[Step, Passage]:
+def _restart(
+    plan: tuple[tuple[Step, Rule | None], ...], again: Mapping[Step, Passage], composite: Composite
+) -> dict[Step, Passage]:
     """The passages of an earlier walk down to the last place, above all changes, where it kept what was on its way."""
     same: list[tuple[Step, Passage]] = []
     count = 0
     for step, rule in reversed(plan):
         if step in again:
-            if again[step].rule != rule:
+            if again[step].rule != rule or again[step].inner != _inner_rule(step, composite):
                 break
             same.append((step, again[step]))
             count = len(same) if again[step].pending is not None else count
     return dict(same[:count])
+
+
+def _inner_rule(step: Step, composite: Composite) -> Rule | None:
+    return rule_of_sums(composite) if step.repeats else None
 
 
 def _attends(step: Step) -> bool:

@@ -64,9 +64,7 @@ def shifted(states: Tensor, start: Tensor, backwards: bool) -> Tensor:
     return torch.cat([states[1:], start] if backwards else [start, states[:-1]])
 
 
-def lstm_moment(
-    z: Tensor, state: State, w_hh: Tensor, b_hh: Tensor | None = None, w_hr: Tensor | None = None
-) -> State:
+def lstm_moment(z: Tensor, state: State, w_hh: Tensor, b_hh: Tensor | None = None, w_hr: Tensor | None = None) -> State:
     """From z = W_ih x + b_ih, (B, 4 H), and the state to the next: hidden state and memory."""
     h, c = state
     i, f, g, o = (z + F.linear(h, w_hh, b_hh)).chunk(4, -1)

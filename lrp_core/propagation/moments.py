@@ -47,9 +47,9 @@ class Stabilised:
             added = torch.where(z >= 0, 1.0, -1.0).to(z.dtype).mul_(epsilon)
         divisor = z if added is None else z + added
         zero = divisor == 0
-        return Stabilised(divisor.masked_fill(zero, torch.inf), added, zero) if zero.any() else Stabilised(
-            divisor, added, None
-        )  # fmt: skip
+        if not zero.any():
+            return Stabilised(divisor, added, None)
+        return Stabilised(divisor.masked_fill(zero, torch.inf), added, zero)
 
     def books(self, relevance: Tensor, rows: Rows) -> Books:
         """What epsilon takes of the relevance of z, and what zeros drop."""
@@ -83,7 +83,9 @@ class AffineMoments(Protocol):
         """What was taken, given the relevance of the outputs of all moments, (L, B, K)."""
 
 
-def affine_moments(step: Step, map_: Dense, x: Tensor, z: Tensor, epsilon_from: Tensor, context: Context) -> AffineMoments:
+def affine_moments(
+    step: Step, map_: Dense, x: Tensor, z: Tensor, epsilon_from: Tensor, context: Context
+) -> AffineMoments:
     """The map from ``x`` (L, B, J) to ``z`` (L, B, K) by the rule and the rows of the context.
 
     ``epsilon_from`` is the output of the model's own map, of which this one may be a part: its size is what a relative
@@ -118,9 +120,8 @@ class _ByEpsilon:
         if bias is not None and mode == "ignore":
             z, bias = z - bias, None
         stabilised = Stabilised.of(z, epsilon)
-        return _ByEpsilon(
-            x.unbind(0), stabilised.divisor.unbind(0), map_.weight, stabilised, bias, bias is not None and mode == "spread"
-        )
+        spread = bias is not None and mode == "spread"
+        return _ByEpsilon(x.unbind(0), stabilised.divisor.unbind(0), map_.weight, stabilised, bias, spread)
 
     def back(self, moment: int, relevance: Tensor) -> Tensor:
         s = relevance / self.divisors[moment]
@@ -159,7 +160,8 @@ class _ByRule:
         nonnegative = layer.only_positive_inputs
         steps = [_affine_step(step, map_, *pair) for pair in zip(x.unbind(0), z.unbind(0), strict=True)]
         for moment, one in enumerate(steps):
-            one.memo |= {"nonnegative": nonnegative, **{key: moments[moment] for key, moments in shared.items()}}
+            one.memo["nonnegative"] = nonnegative
+            one.memo.update({key: moments[moment] for key, moments in shared.items()})
         return _ByRule(tuple(steps), context)
 
     def back(self, moment: int, relevance: Tensor) -> Tensor:

@@ -34,14 +34,12 @@ def recurrence(
 ) -> tuple[Tensor, ...]:
     """All moments of a layer in one direction: outputs (L, B, H) and, of an LSTM, the last memory (1, B, H).
 
-    ``z`` = W_ih x + b_ih is (L, B, parts * H), ``state`` the hidden state (and memory) at the start, (1, B, H) each, and
-    ``weights`` W_hh, b_hh and, where there is a projection, W_hr: in front, since they name the layer. ``known`` is the
-    result where torch has computed it.
+    ``z`` = W_ih x + b_ih is (L, B, parts * H) and ``state`` the hidden state (and memory) at the start, (1, B, H) each.
+    ``weights`` are W_hh, b_hh and, where there is a projection, W_hr: in front, since they name the layer. ``known`` is
+    the result where torch has computed it.
     """
     if has_torch_function((z, *state)):
-        return handle_torch_function(  # type: ignore[no-any-return]
-            recurrence, (z, *state), cell, weights, z, state, backwards, known=known
-        )
+        return handle_torch_function(recurrence, (z, *state), cell, weights, z, state, backwards, known=known)
     moment, outputs = CELLS[cell].moment, []
     state = tuple(s[0] for s in state)
     moments = z.unbind(0)
@@ -57,7 +55,8 @@ def _run(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tracked: 
         return None
     w_hh, b_hh, *projection = weights
     memo = {"hidden": Dense(w_hh, b_hh, (w_hh,) if b_hh is None else (w_hh, b_hh))}
-    memo |= {"projection": Dense(w, None, (w,)) for w in projection}
+    if projection:
+        memo["projection"] = Dense(projection[0], None, tuple(projection))
     return kwargs.get("known") or function(*args), memo
 
 
@@ -111,7 +110,7 @@ def _ways(step: Step, context: Context) -> _Ways:
     own = _of_candidate(cell, map_, context)
     hidden = affine_moments(step, own, before, cell.of_candidate(a), a, context)
     projection = None
-    if "projection" in step.memo:
+    if "projection" in step.memo and sums.signal is not None:
         map_, x = step.memo["projection"], sums.signal
         y = map_.forward(x, map_.weight)
         projection = affine_moments(step, map_, x, y, y, context)
@@ -137,8 +136,10 @@ def _without_idle(epsilon: Tensor | float, step: Step, sums: Sums, first: int) -
     idle = sums.candidate.new_zeros(*sums.candidate.shape[:2], 1, dtype=torch.bool)
     if not depends:
         idle = (cell.of_candidate(z) == 0).all(-1, keepdim=True)
-    if not starts_known:
-        idle[first] |= (sums.of_hidden[first] == 0).all(-1, keepdim=True) if depends and not cell.resets else not depends
+    if not starts_known and not depends:
+        idle[first] = True
+    elif not starts_known and not cell.resets:
+        idle[first] = (sums.of_hidden[first] == 0).all(-1, keepdim=True)
     return idle.logical_not().to(sums.candidate.dtype) * epsilon
 
 

@@ -88,12 +88,17 @@ def _check_numbers(result: Tensor, scores: Tensor, readout: str | None) -> None:
 
 
 def _end_of(layer: str, steps: list[Step]) -> Value:
-    """The output of a layer, or of the last layer inside a block, made the place where relevance stops."""
+    """The output of a layer, or of the last layer inside a block, made the place where relevance stops.
+
+    What a recurrent layer returns joins its directions, and may stand in another order than its steps.
+    """
     inside = [s for s in steps if s.is_layer and (s.layer == layer or s.layer.startswith(f"{layer}."))]
     if not inside:
         names = ", ".join(s.name for s in steps if s.is_layer)
         raise ValueError(f"relevance_at: no layer called {layer!r} was run; there are {names}.")
     value = inside[-1].outputs[0]
+    if inside[-1].repeats:
+        value = [v for step in steps for v in step.outputs if v.ends == inside[-1].layer][-1]
     value.part, value.producer = layer, None
     return value
 

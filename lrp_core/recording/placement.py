@@ -31,7 +31,7 @@ def place_rows(steps: list[Step], sources: list[Value], output: Value, count: in
     if count == 1:
         return
     for source in sources:
-        source.rows = Rows(count, _outer_of_source(source.shape, count))
+        source.rows = Rows(count, _outer_of_source(source, count))
     for step in steps:
         if step.reached and step.operation is not None:
             for value, outer in zip(step.outputs, _outers_after(step, count), strict=True):
@@ -40,8 +40,15 @@ def place_rows(steps: list[Step], sources: list[Value], output: Value, count: in
         raise ValueError("The model's output does not have the batch axis in front; record one row at a time.")
 
 
-def _outer_of_source(shape: torch.Size, count: int) -> int:
-    """Rows in front where they can be, else at the first axis that has as many entries as there are rows."""
+def _outer_of_source(source: Value, count: int) -> int:
+    """Rows in front where they can be, else at the first axis that has as many entries as there are rows.
+
+    States that recurrent layers start from, (layers, B, H), have them at the second axis.
+    """
+    shape = source.shape
+    readers = [reader for taken in source.consumers for value in taken.outputs for reader in value.consumers]
+    if len(shape) == 3 and shape[1] % count == 0 and any(reader.repeats for reader in readers):
+        return shape[0]
     if not shape or shape[0] % count == 0:
         return 1
     axis = next((axis for axis, size in enumerate(shape) if size == count), 0)

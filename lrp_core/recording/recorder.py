@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ..modes import plain_arithmetic
+from ..propagation.cells import CELLS
 from ..propagation.elementwise import is_mask, keeps_sign
 from ..propagation.linear_maps import LinearMap
 from ..propagation.weights import cache_of
@@ -128,6 +129,8 @@ class Recorder(TorchFunctionMode):
             with self:
                 unfolded = UNFOLDED[name](*args, **kwargs)
             if unfolded is not NotImplemented:
+                if name in CELLS and id(unfolded[0]) in self._live:
+                    self._live[id(unfolded[0])][1].ends = self._owner_of(tensors)
                 return unfolded
         call_args, call_kwargs = replaced((args, kwargs), Tensor, self._current)
         in_place = _is_in_place(function, kwargs)
@@ -158,7 +161,7 @@ class Recorder(TorchFunctionMode):
         self, op: str, function: Any, args: Any, kwargs: Any, operation: Any, memo: Any, tensors: Any, outputs: Any
     ) -> None:
         kind = operation.kind if operation else "unsupported"
-        owner = next((self._owners[id(t)] for t in tensors if id(t) in self._owners), None)
+        owner = self._owner_of(tensors)
         is_layer = owner is not None and kind in LAYER_KINDS
         name = owner if is_layer and owner else op
         count = self._counts[name] = self._counts.get(name, 0) + 1
@@ -184,7 +187,7 @@ class Recorder(TorchFunctionMode):
         """An operation on constants: remember whose parameter it read; with token ids, an embedding is a source."""
         result = function(*args, **kwargs)
         if isinstance(result, Tensor) and result.is_floating_point():
-            owner = next((self._owners[id(t)] for t in tensors if id(t) in self._owners), None)
+            owner = self._owner_of(tensors)
             if name == "embedding" and self.reads_ids:
                 self._source(result, owner or name)
             elif owner is not None:
@@ -202,6 +205,10 @@ class Recorder(TorchFunctionMode):
         self._live[id(tensor)] = (tensor, value)
         self._stale.pop(id(tensor), None)
         self._storages.setdefault(tensor.untyped_storage().data_ptr(), []).append((tensor, value))
+
+    def _owner_of(self, tensors: list[Tensor]) -> str | None:
+        """The layer whose parameter is the first among these."""
+        return next((self._owners[id(t)] for t in tensors if id(t) in self._owners), None)
 
     def _tracked(self, item: Any) -> bool:
         return id(item) in self._live
