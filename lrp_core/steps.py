@@ -45,8 +45,8 @@ class Value:
         """the ReLU of this value, once the model has computed it"""
         self.activated: Value | None = None
         """what another activation made of it, one that keeps signs"""
-        self.ends: str | None = None
-        """name of the recurrent layer that returned it"""
+        self.ends: tuple[str | None, int] | None = None
+        """the recurrent layer that returned it, and the axis of time in it"""
         self._producer: weakref.ref[Step] | None = None
 
     @property

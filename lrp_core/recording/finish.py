@@ -98,7 +98,7 @@ def _end_of(layer: str, steps: list[Step]) -> Value:
         raise ValueError(f"relevance_at: no layer called {layer!r} was run; there are {names}.")
     value = inside[-1].outputs[0]
     if inside[-1].repeats:
-        value = [v for step in steps for v in step.outputs if v.ends == inside[-1].layer][-1]
+        value = [v for step in steps for v in step.outputs if v.ends and v.ends[0] == inside[-1].layer][-1]
     value.part, value.producer = layer, None
     return value
 

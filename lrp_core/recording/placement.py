@@ -43,11 +43,13 @@ def place_rows(steps: list[Step], sources: list[Value], output: Value, count: in
 def _outer_of_source(source: Value, count: int) -> int:
     """Rows in front where they can be, else at the first axis that has as many entries as there are rows.
 
-    States that recurrent layers start from, (layers, B, H), have them at the second axis.
+    The states that recurrent layers start from, (layers, B, H), have them at the second axis; so has what such a layer
+    returns, (L, B, H), unless it puts the batch in front.
     """
     shape = source.shape
     readers = [reader for taken in source.consumers for value in taken.outputs for reader in value.consumers]
-    if len(shape) == 3 and shape[1] % count == 0 and any(reader.repeats for reader in readers):
+    second = source.ends[1] == 0 if source.ends else any(reader.repeats for reader in readers)
+    if second and len(shape) == 3 and shape[1] % count == 0:
         return shape[0]
     if not shape or shape[0] % count == 0:
         return 1

@@ -129,8 +129,8 @@ class Recorder(TorchFunctionMode):
             with self:
                 unfolded = UNFOLDED[name](*args, **kwargs)
             if unfolded is not NotImplemented:
-                if name in CELLS and id(unfolded[0]) in self._live:
-                    self._live[id(unfolded[0])][1].ends = self._owner_of(tensors)
+                if name in CELLS and self._tracked(unfolded[0]):
+                    self._mark_end(self._live[id(unfolded[0])][1], tensors)
                 return unfolded
         call_args, call_kwargs = replaced((args, kwargs), Tensor, self._current)
         in_place = _is_in_place(function, kwargs)
@@ -182,6 +182,11 @@ class Recorder(TorchFunctionMode):
             value.producer = step
             self._track(tensor, value)
         self.steps.append(step)
+
+    def _mark_end(self, value: Value, tensors: list[Tensor]) -> None:
+        """Remember that a recurrent layer returned this; what it does last puts the batch in front, if anything."""
+        swapped = value.producer is not None and value.producer.op == "transpose"
+        value.ends = self._owner_of(tensors), 1 if swapped else 0
 
     def _constant(self, name: str, function: Any, tensors: list[Tensor], args: Any, kwargs: Any) -> Any:
         """An operation on constants: remember whose parameter it read; with token ids, an embedding is a source."""

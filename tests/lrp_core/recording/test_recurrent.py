@@ -1,5 +1,8 @@
 """LSTM and GRU, in one piece or cell by cell: the gates are constants and the signals take all (Arras 2017)."""
 
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
 import pytest
 import torch
 from torch import nn
@@ -160,3 +163,143 @@ def test_a_packed_sequence_is_refused():
     )
     with pytest.raises((ValueError, TypeError), match=r"\.$"):
         lrp.record(model, sequences()).explain(lrp.presets.epsilon(), lrp.Target.top())
+
+
+def test_a_long_layer_has_no_more_steps_than_a_short_one():
+    """For each layer and direction one affine step, of all moments, and one along time, which counts as another."""
+    model = network(nn.LSTM(4, 3, num_layers=2, bidirectional=True, batch_first=True))
+    short, long = (lrp.record(model, torch.randn(1, length, 4, dtype=D)) for length in (2, 200))
+    assert [step.name for step in short.steps] == [step.name for step in long.steps]
+    named = [step for step in long.steps if step.layer == "layer"]
+    assert [step.op for step in named] == ["linear", "recurrence"] * 4
+    assert {step.kind for step in named} == {"linear"}
+    numbers = 200 * 8 * (4 + 3 * 12 + 3 * 3)  # the sequence, and for each direction z and what the layers return
+    assert long.nbytes < numbers + 4 * 8 * 200 * 3 * 4
+    explanation = long.explain(lrp.presets.epsilon(0.1), lrp.Target.logit(1), layers=True)
+    assert_ledger_closes(explanation)
+    assert [tuple(explanation.layers[step.name].shape) for step in named[:2]] == [(200, 1, 4), (200, 1, 12)]
+
+
+def test_what_a_composite_says_of_a_layer():
+    """Each of its steps counts as one by depth; names fit both; the first layer is the one that reads the input."""
+    tape = lrp.record(network(nn.GRU(4, 3, batch_first=True)), sequences())
+    rules = {step.name: rule for step, rule in tape.plan(lrp.presets.overview(0.1, 0.2, -3.0, 3.0)) if rule}
+    assert rules == {"layer": lrp.ZBox(-3.0, 3.0), "layer#2": lrp.Epsilon(0.1), "head": lrp.LRP0()}
+    composite = lrp.Composite(lrp.LRP0(), by_name={"layer#2": lrp.Gamma(0.1), "layer": lrp.ZPlus()})
+    rules = {step.name: rule for step, rule in tape.plan(composite) if rule}
+    assert rules == {"layer": lrp.ZPlus(), "layer#2": lrp.Gamma(0.1), "head": lrp.LRP0()}
+
+
+CHANGES = [
+    lrp.Composite(lrp.Epsilon(0.1), by_kind={"add": lrp.Epsilon(0.1)}),
+    lrp.Composite(lrp.Epsilon(0.1), by_kind={"add": lrp.Epsilon(0.7)}),
+    lrp.Composite(lrp.Epsilon(0.1), by_name={"layer#2": lrp.Gamma(0.5)}),
+    lrp.Composite(lrp.Epsilon(0.1), by_name={"layer": lrp.Gamma(0.5)}),
+]
+
+
+def test_a_moved_rule_is_walked_anew():
+    """Also that of the sums within a layer, which the plan does not show."""
+    model, target = network(nn.LSTM(4, 3, batch_first=True)), lrp.Target.top()
+    tape = lrp.record(model, sequences())
+    expected = [lrp.record(model, sequences()).explain(composite, target).relevance for composite in CHANGES]
+    for composite, relevance in zip(CHANGES, expected, strict=True):
+        assert torch.equal(tape.explain(composite, target).relevance, relevance)
+    assert not any(torch.allclose(one, other) for one, other in pairwise(expected))
+    swept = tape.sweep(CHANGES[3], target, gamma=[0.0, 0.5])
+    assert torch.equal(swept.relevance[1], expected[3])
+
+
+@pytest.mark.parametrize("bidirectional", [True, False])
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_relevance_at_what_the_layer_returns(batch_first, bidirectional):
+    layer = nn.LSTM(4, 3, num_layers=2, bidirectional=bidirectional, batch_first=batch_first)
+    model = network(layer)
+    tape = lrp.record(model, sequences(), relevance_at="layer")
+    explanation = tape.explain(lrp.presets.lrp0(), lrp.Target.logit(1))
+    outputs, _ = layer(sequences() if batch_first else sequences().transpose(0, 1))
+    assert list(explanation.parts) == ["layer"]
+    weight = model.head.weight[1]
+    last = (slice(None), -1) if batch_first else -1
+    expected = torch.zeros_like(outputs)
+    expected[last] = outputs[last] * weight
+    torch.testing.assert_close(explanation.relevance, expected)
+
+
+def test_relevance_at_a_layer_whose_states_are_read():
+    model = Net(
+        lambda m, x: m.head(m.layer(x)[1][0][-1]),
+        layer=nn.LSTM(4, 3, num_layers=2, bidirectional=True, batch_first=True),
+        head=nn.Linear(3, 2),
+    )
+    tape = lrp.record(model, sequences(), relevance_at="layer")
+    relevance = tape.explain(lrp.presets.epsilon(0.1), lrp.Target.logit(1)).parts["layer"]
+    assert relevance.shape == (2, 4, 6)
+    assert relevance[:, 0, 3:].abs().min() > 0
+    assert relevance[:, 1:].abs().max() == relevance[:, :, :3].abs().max() == 0
+
+
+@pytest.mark.parametrize(("layers", "rows"), [(1, 2), (2, 2), (4, 2), (2, 4)])
+def test_rows_of_given_states(layers, rows):
+    """(layers, B, H): the rows are in the second axis, however many layers there are."""
+    model = Net(
+        lambda m, x, h, c: m.head(m.layer(x, (h, c))[0][:, -1]),
+        layer=nn.LSTM(4, 3, num_layers=layers, batch_first=True),
+        head=nn.Linear(3, 2),
+    )
+    x, h, c = vectors(rows, 12).view(rows, 3, 4), *(vectors(layers, rows * 3, s).view(layers, rows, 3) for s in (1, 2))
+    composite, target = lrp.Composite(lrp.Epsilon(0.1, relative=True)), lrp.Target.logit(1)
+    together = lrp.record(model, x, h, c).explain(composite, target)
+    for row in range(rows):
+        own = [t.narrow(axis, row, 1) for t, axis in ((x, 0), (h, 1), (c, 1))]
+        alone = lrp.record(model, *own).explain(composite, target)
+        for part, axis in zip(together.parts, (0, 1, 1), strict=True):
+            torch.testing.assert_close(together.parts[part].narrow(axis, row, 1), alone.parts[part])
+        torch.testing.assert_close(together.ledger.total.input[row], alone.ledger.total.input[0])
+
+
+def test_rows_along_time_are_refused():
+    """Without an axis for the batch, a tagger's words are its rows, and each hidden state is made of many."""
+    model = Net(lambda m, x: m.head(m.layer(x)[0]), layer=nn.GRU(4, 3), head=nn.Linear(3, 2))
+    with pytest.raises(ValueError, match="mixes or hides the batch axis"):
+        lrp.record(model, vectors(5, 4))
+
+
+def test_a_cell_called_over_two_hundred_moments():
+    def forward(m, x):
+        state = (x.new_zeros(len(x), 3), x.new_zeros(len(x), 3))
+        for moment in x.unbind(1):
+            state = m.cell(moment, state)
+        return m.head(state[0])
+
+    loop = Net(forward, cell=nn.LSTMCell(4, 3), head=nn.Linear(3, 2))
+    whole = network(nn.LSTM(4, 3, batch_first=True))
+    for parameter in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+        getattr(whole.layer, f"{parameter}_l0").copy_(getattr(loop.cell, parameter))
+    whole.head.load_state_dict(loop.head.state_dict())
+    x = vectors(1, 800).view(1, 200, 4)
+    first, second = (
+        lrp.record(model, x).explain(lrp.presets.epsilon(0.1), lrp.Target.logit(1)) for model in (loop, whole)
+    )
+    torch.testing.assert_close(first.relevance, second.relevance, rtol=1e-9, atol=1e-12)
+    assert_ledger_closes(first)
+
+
+def test_weights_made_of_the_input_are_refused():
+    def forward(m, x):
+        weights = [w * x.mean() for w in (m.cell.weight_ih, m.cell.weight_hh)]
+        zero = x.new_zeros(1, len(x), 3)
+        return m.head(torch.gru(x, zero, weights, False, 1, 0.0, False, False, True)[0][:, -1])
+
+    tape = lrp.record(Net(forward, cell=nn.GRUCell(4, 3, bias=False), head=nn.Linear(3, 2)), sequences()[:1])
+    with pytest.raises(lrp.UnsupportedOp):
+        tape.explain(lrp.presets.epsilon(), lrp.Target.top())
+
+
+def test_threads_share_a_tape():
+    model, composite = network(nn.GRU(4, 3, num_layers=2, batch_first=True)), lrp.presets.gamma(0.3)
+    expected = lrp.record(model, sequences()).explain(composite, lrp.Target.top()).relevance
+    tape = lrp.record(model, sequences())
+    with ThreadPoolExecutor(4) as pool:
+        answers = pool.map(lambda _: tape.explain(composite, lrp.Target.top()).relevance, range(8))
+    assert all(torch.equal(answer, expected) for answer in answers)
