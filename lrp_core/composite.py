@@ -55,6 +55,10 @@ class Composite:
     ``attention``: "attnlrp" (products share half each) or "cp" (the gate is a constant). ``bias``: "absorb" (what a
     bias takes is lost to the input and booked in the ledger), "ignore" (left out of the denominators) or "spread"
     (shared evenly by the inputs; Arras 2017).
+
+    A recurrent layer such as an LSTM is two affine steps for each of its layers and directions, both by the name of its
+    module: the map of the input of all moments, and the hidden map of all moments, which is never among the first. The
+    sums inside follow the rule for additions, the gates are constants (Arras 2017).
     """
 
     default: Rule

@@ -31,7 +31,7 @@ def place_rows(steps: list[Step], sources: list[Value], output: Value, count: in
     if count == 1:
         return
     for source in sources:
-        source.rows = Rows(count, _outer_of_source(source, count))
+        source.rows = Rows(count, _outer_along_time(source, count) or _outer_of_source(source.shape, count))
     for step in steps:
         if step.reached and step.operation is not None:
             for value, outer in zip(step.outputs, _outers_after(step, count), strict=True):
@@ -40,21 +40,22 @@ def place_rows(steps: list[Step], sources: list[Value], output: Value, count: in
         raise ValueError("The model's output does not have the batch axis in front; record one row at a time.")
 
 
-def _outer_of_source(source: Value, count: int) -> int:
-    """Rows in front where they can be, else at the first axis that has as many entries as there are rows.
-
-    The states that recurrent layers start from, (layers, B, H), have them at the second axis; so has what such a layer
-    returns, (L, B, H), unless it puts the batch in front.
-    """
-    shape = source.shape
-    readers = [reader for taken in source.consumers for value in taken.outputs for reader in value.consumers]
-    second = source.ends[1] == 0 if source.ends else any(reader.repeats for reader in readers)
-    if second and len(shape) == 3 and shape[1] % count == 0:
-        return shape[0]
+def _outer_of_source(shape: torch.Size, count: int) -> int:
+    """Rows in front where they can be, else at the first axis that has as many entries as there are rows."""
     if not shape or shape[0] % count == 0:
         return 1
     axis = next((axis for axis, size in enumerate(shape) if size == count), 0)
     return math.prod(shape[:axis])
+
+
+def _outer_along_time(source: Value, count: int) -> int | None:
+    """Rows at the second axis, of the states that a recurrent layer starts from, (layers, B, H),
+
+    of a sequence that it reads as it is, and of what it returns, (L, B, H), unless that has the batch in front.
+    """
+    readers = [reader for taken in source.consumers for value in taken.outputs for reader in value.consumers]
+    second = source.ends[1] == 0 if source.ends else any(reader.repeats for reader in readers)
+    return source.shape[0] if second and len(source.shape) == 3 and source.shape[1] % count == 0 else None
 
 
 def _outers_after(step: Step, count: int) -> list[int]:
