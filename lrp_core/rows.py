@@ -24,7 +24,7 @@ class Rows:
 
     def spread(self, per_row: Tensor, shape: Sequence[int]) -> Tensor:
         """One number per row, (B,), repeated so that it broadcasts over a tensor of this shape."""
-        if self.outer == 1:
+        if self.outer == 1 and shape[0] % self.count == 0:  # else an axis of one entry lies before the rows
             return per_row.repeat_interleave(shape[0] // self.count).reshape(-1, *[1] * (len(shape) - 1))
         return per_row.reshape(1, -1, 1).expand(self.outer, self.count, _rest(shape, self)).reshape(tuple(shape))
 

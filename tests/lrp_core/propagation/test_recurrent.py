@@ -185,6 +185,18 @@ def test_networks_around_the_layer(monkeypatch):
     model.register_buffer("start", normal(1, 1, 3))
     assert_like_unfolded(monkeypatch, model, [x], rules)
 
+    def by_hand(m, x):
+        state, outputs = None, []
+        for moment in x.split(1, 1):
+            output, state = m.layer(moment, state)
+            outputs.append(output)
+        return m.head(torch.cat(outputs, 1).sum(1))
+
+    model = Net(by_hand, layer=nn.LSTM(4, 3, batch_first=True), head=nn.Linear(3, 2))
+    assert_like_unfolded(monkeypatch, model, [x], [*rules, lrp.presets.epsilon(0.1, relative=True)])
+    alone = Net(lambda m, x: m.head(m.layer(x)[0][-1])[None], layer=nn.LSTM(4, 3), head=nn.Linear(3, 2))
+    assert_like_unfolded(monkeypatch, alone, [x[0]], [*rules, lrp.presets.w_square()])
+
     def twice(m, x):
         _, states = m.layer(x[:, :2])
         return m.head(m.layer(x[:, 2:], states)[0][:, -1])
