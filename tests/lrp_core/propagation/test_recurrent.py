@@ -197,6 +197,11 @@ def test_networks_around_the_layer(monkeypatch):
     alone = Net(lambda m, x: m.head(m.layer(x)[0][-1])[None], layer=nn.LSTM(4, 3), head=nn.Linear(3, 2))
     assert_like_unfolded(monkeypatch, alone, [x[0]], [*rules, lrp.presets.w_square()])
 
+    remembering = Net(
+        lambda m, x: m.head(m.layer(x)[1][1][-1]), layer=nn.LSTM(4, 3, batch_first=True), head=nn.Linear(3, 2)
+    )
+    assert_like_unfolded(monkeypatch, remembering, [x], rules)
+
     def twice(m, x):
         _, states = m.layer(x[:, :2])
         return m.head(m.layer(x[:, 2:], states)[0][:, -1])
@@ -206,12 +211,14 @@ def test_networks_around_the_layer(monkeypatch):
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_rows_stand_alone_with_each_rule(name):
+@pytest.mark.parametrize("rows_last", [True, False])
+def test_rows_stand_alone_with_each_rule(name, rows_last):
     """Sequence first, with two sentences to each row of the output: a relative epsilon is that of the row."""
 
     def forward(m, x):
-        outputs, _ = m.layer(x.transpose(0, 1).flatten(1, 2))
-        return m.head(outputs[-1].unflatten(0, (-1, 2)).flatten(1))
+        moments = x.permute(1, 2, 0, 3) if rows_last else x.transpose(0, 1)
+        hidden = m.layer(moments.flatten(1, 2))[0][-1].unflatten(0, moments.shape[1:3])
+        return m.head((hidden.transpose(0, 1) if rows_last else hidden).flatten(1))
 
     model = Net(forward, layer=LAYERS[name](), head=nn.Linear(6, 2))
     x = normal(2, 3, 2, 4)
