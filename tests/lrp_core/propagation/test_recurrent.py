@@ -141,6 +141,20 @@ def test_a_constant_zero_start_is_no_operand(monkeypatch):
         assert_like_unfolded(monkeypatch, model, [normal(2, 3, 4)], [lrp.Composite(lrp.Flat()), RULES[1]])
 
 
+def test_what_nobody_can_take_is_dropped(monkeypatch):
+    """A state of zeros, made of zeros: flat gives it relevance, and LRP-0 finds no operand to pass it to."""
+    model = Net(
+        lambda m, x, h: m.head(m.layer(x, h)[0][:, -1]),
+        layer=nn.RNN(4, 3, bias=False, batch_first=True),
+        head=nn.Linear(3, 2),
+    )
+    inputs = [torch.zeros(1, 1, 4, dtype=D), torch.zeros(1, 1, 3, dtype=D)]
+    composite = lrp.Composite(lrp.Flat(), by_kind={"add": lrp.LRP0()})
+    assert_like_unfolded(monkeypatch, model, inputs, [composite])
+    total = lrp.record(model, *inputs).explain(composite, TARGET).ledger.total
+    assert total.dropped == total.start != 0
+
+
 def test_weights_that_change_are_seen(monkeypatch):
     """W+ is kept with the model, for the very weights it was made of."""
     model, x = last_of(LAYERS["LSTM"](batch_first=True)), normal(2, 3, 4)
