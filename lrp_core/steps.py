@@ -27,7 +27,7 @@ class Value:
     """One tensor as it was at one moment: an operation in place makes a new value."""
 
     __slots__ = (
-        *("__weakref__", "_producer", "activated", "consumers", "ends"),
+        *("__weakref__", "_producer", "activated", "consumers", "dtype", "ends", "gate"),
         *("part", "rectified", "rows", "shape", "tensor"),
     )
 
@@ -35,12 +35,15 @@ class Value:
         self.tensor: Tensor | None = tensor
         """None where the tape does not need it: ReLU wrote over it, or a merged batch norm hides it"""
         self.shape = tensor.shape
+        self.dtype = tensor.dtype
         self.part = part
         """name of the input or embedding that this is; relevance stops here"""
         self.rows = ONE_ROW
         """where the rows of the batch lie in it; known once recording has ended"""
         self.consumers: list[Step] = []
         """known while recording"""
+        self.gate = 0
+        """how much of a gate it is, 0 for a plain signal; known once recording has ended"""
         self.rectified: Value | None = None
         """the ReLU of this value, once the model has computed it"""
         self.activated: Value | None = None

@@ -156,7 +156,7 @@ def _pass(step: Step, arriving: Messages, context: Context, zero: Tensor) -> tup
         result = step.operation.propagate(step, arrived, context)
     outcome = _outcome_of(result, step, context)
     messages, *took = outcome
-    placed = tuple([m if m is None else m.at(v.rows) for m, v in zip(messages, step.inputs, strict=True)])
+    placed = tuple([m if m is None else m.at(v.rows, v.dtype) for m, v in zip(messages, step.inputs, strict=True)])
     passed = [message.total for message in placed if message is not None]
     r_in = _sum(passed) if passed else zero
     absorbed = [amount if isinstance(amount, Tensor) else zero for amount in took]

@@ -13,11 +13,14 @@ def adjoint(operation: Callable[..., Any], inputs: Sequence[Tensor], outputs: Se
     """Pull ``outputs`` (one tensor per output of ``operation(*inputs)``) back to the inputs.
 
     Only shapes, strides and types of the inputs matter where the operation is linear; otherwise this is the
-    vector-Jacobian product at the inputs. Inputs that the operation ignores get zeros.
+    vector-Jacobian product at the inputs. Inputs that the operation ignores or detaches get zeros.
     """
     with torch.inference_mode(False), torch.enable_grad():
         leaves = [(x.clone() if x.is_inference() else x.detach()).requires_grad_() for x in inputs]
         result = operation(*leaves)
-        results = [result] if isinstance(result, Tensor) else list(result)
-        pulled = torch.autograd.grad(results, leaves, list(outputs), allow_unused=True)
+        results = [result] if isinstance(result, Tensor) else [r for r in result if r.is_floating_point() or r.is_complex()]
+        pairs = [(r, s) for r, s in zip(results, outputs, strict=True) if r.requires_grad]
+        if not pairs:  # nothing depends on the inputs: all detached
+            return [torch.zeros_like(x) for x in inputs]
+        pulled = torch.autograd.grad([r for r, _ in pairs], leaves, [s for _, s in pairs], allow_unused=True)
     return [torch.zeros_like(x) if back is None else back for x, back in zip(inputs, pulled, strict=True)]

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..errors import UnsupportedOp
 from ..message import Message
 from ..registry import propagates
 from ..rows import row_sums
@@ -27,9 +28,13 @@ def _run_softmax(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], t
 
 @propagates(torch.softmax, kind="attention", run=_run_softmax)
 def softmax(step: Step, message: Message, context: Context) -> Outcome:
-    """AttnLRP: R_i = x_i (R_i - s_i sum_j R_j), where masked entries get 0; CP-LRP: a constant, relevance stops."""
+    """AttnLRP: R_i = x_i (R_i - s_i sum_j R_j), where masked entries get 0.
+
+    CP-LRP takes the weights of attention for a constant: the product with what they weigh gives them nothing, so that
+    none arrives here. Where some does, the weights are something else, for which it has no rule.
+    """
     if context.composite.attention == "cp":
-        return Outcome((None,), softmax=message.total)
+        raise _no_attention(step)
     axis, s = step.memo["axis"], step.outputs[0].available()
     if message.value is s:
         back = torch.ops.aten._softmax_backward_data(message.coefficient, s, axis, s.dtype)
@@ -45,6 +50,15 @@ def log_softmax(step: Step, message: Message, context: Context) -> Outcome:
     if context.composite.attention != "cp":
         c = c - step.outputs[0].available().exp() * c.sum(step.memo["axis"], keepdim=True)
     return _with_the_rest(step, message, c, context, dropped)
+
+
+def _no_attention(step: Step) -> UnsupportedOp:
+    layer = attending(step)
+    place = step.name if layer == step.name else f"{step.name} of {layer}"
+    return UnsupportedOp(
+        f"CP-LRP has no rule for {place}, a softmax that weighs nothing that depends on the input; "
+        'explain with attention="attnlrp".'
+    )
 
 
 def _with_the_rest(
@@ -170,13 +184,16 @@ def attention(step: Step, message: Message, context: Context) -> Outcome:
     probabilities = step.kept("probabilities", heads.probabilities)
     at_weights: Tensor | float = 0.0
     if context.composite.attention == "cp":
+        if not isinstance(given["value"], Value):
+            raise _no_attention(step)
         backs = {"value": torch.matmul(probabilities.mT, s)}
     else:
         s = s * 0.5
-        # The sum of A * (s V') is that of s * (A V), along the keys of each query and in all.
-        at_weights = (message.total - dropped) * 0.5
+        of_scores = torch.matmul(s, heads.value.mT)
+        at_weights = row_sums(of_scores, context.rows, probabilities.expand_as(of_scores))
+        # The sum of A * (s V') is that of s * (A V), along the keys of each query.
         of_queries = (s * step.outputs[0].available()).sum(-1, keepdim=True)
-        of_scores = torch.matmul(s, heads.value.mT).sub_(of_queries).mul_(probabilities)
+        of_scores.sub_(of_queries).mul_(probabilities)
         backs = {
             "query": torch.matmul(of_scores, heads.key).mul_(heads.scale / 2),
             "key": torch.matmul(of_scores.mT, heads.query).mul_(heads.scale / 2),

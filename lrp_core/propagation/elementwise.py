@@ -15,9 +15,6 @@ from ..rows import row_sums
 from ..steps import Context, Outcome, Step, Value, found
 from .ratios import over_output
 
-GATES = {"sigmoid": 3, "hardsigmoid": 3, "softmax": 3, "silu": 2, "gelu": 2, "relu": 2, "tanh": 1}
-"""operations that make a gate, a factor that lets a signal through; of two, the higher one is the gate"""
-
 
 SIGN_KEEPING = {"gelu", "silu", "tanh", "mish", "elu", "celu", "selu", "leaky_relu", "hardswish", "softsign"}
 """activations whose result has the sign of their input or is 0, and is 0 at 0; ReLU has ways of its own"""
@@ -29,9 +26,9 @@ def keeps_sign(op: str, args: Any, kwargs: Any) -> bool:
 
 
 @propagates(
-    *(F.relu, F.relu6, F.hardtanh, F.leaky_relu, F.rrelu, F.elu, F.celu, F.selu, F.gelu, F.silu, F.mish, F.prelu),
+    *(F.relu, F.relu6, F.hardtanh, F.leaky_relu, F.rrelu, F.elu, F.celu, F.selu, F.gelu, F.silu, F.mish),
     *(F.hardswish, F.hardsigmoid, F.softplus, F.softsign, F.tanhshrink, F.hardshrink, F.softshrink, F.logsigmoid),
-    *(torch.tanh, torch.sigmoid, torch.clamp, "clamp_min", "clamp_max"),
+    *(torch.tanh, torch.sigmoid),
     kind="activation",
 )
 def activation(step: Step, message: Message, context: Context) -> Outcome:
@@ -39,7 +36,57 @@ def activation(step: Step, message: Message, context: Context) -> Outcome:
 
     The layers below know what to make of that (see ``ratios.py``).
     """
-    return Outcome((message, *[None] * (len(step.inputs) - 1)))
+    return Outcome((message,))
+
+
+def _run_prelu(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tracked: Any) -> Any:
+    """A slope that depends on the input is a factor of its own; that has no rule."""
+    return (function(*args, **kwargs), {}) if tracked(args[0]) and not tracked(args[1]) else None
+
+
+propagates(F.prelu, kind="activation", run=_run_prelu)(activation)
+
+
+@propagates(torch.clamp, "clamp_min", "clamp_max", kind="activation")
+def clamp(step: Step, message: Message, context: Context) -> Outcome:
+    """An activation between two numbers; of bounds entry by entry, the winner takes all, as in a maximum."""
+    bounds = _bounded(step)[1:]
+    if isinstance(step.args[0], Value) and not any(isinstance(b, Value | Tensor) and len(b.shape) for b in bounds):
+        return activation(step, message, context)
+    shape = step.outputs[0].shape
+    numbers = [_tensor_of(item, step) for item in _bounded(step)]
+    winner = torch.zeros(shape, dtype=torch.int8, device=message.coefficient.device)
+    result = numbers[0]
+    assert result is not None
+    for place, (bound, beats) in enumerate(zip(numbers[1:], (torch.lt, torch.gt), strict=True), 1):
+        if bound is not None:
+            winner = torch.where(beats(result, bound), place, winner)
+            result = torch.where(beats(result, bound), bound, result)
+    relevance = message.relevance
+    shares = {place: relevance * (winner == place) for place in range(3)}
+    places = [place for place, item in enumerate(_bounded(step)) if isinstance(item, Value)]
+    passed = tuple(
+        context.message(reduced(shares.pop(place), value)) for place, value in zip(places, step.inputs, strict=True)
+    )
+    return Outcome(passed, constant=row_sums(sum(shares.values(), torch.zeros_like(relevance)), context.rows))
+
+
+def _bounded(step: Step) -> tuple[Any, Any, Any]:
+    """The number, the lower bound and the upper one; None where there is none."""
+    x, *bounds = step.args
+    if step.op != "clamp":
+        bound = bounds[0]
+        return (x, bound, None) if step.op == "clamp_min" else (x, None, bound)
+    low, high = (*bounds, *[None] * (2 - len(bounds)))
+    return x, step.kwargs.get("min", low), step.kwargs.get("max", high)
+
+
+def _tensor_of(item: Any, step: Step) -> Tensor | None:
+    if isinstance(item, Value):
+        return item.available()
+    if item is None or isinstance(item, Tensor):
+        return item
+    return torch.as_tensor(item, dtype=torch.float64, device=step.outputs[0].available().device)
 
 
 @propagates(torch.neg, "negative", "positive", kind="product")
@@ -58,9 +105,10 @@ def gated(signal: Tensor, gate: Tensor) -> Tensor:
     return signal * gate
 
 
-def _reduced(tensor: Tensor, shape: Any) -> Tensor:
-    """Undo broadcasting: sum over the axes along which an operand was repeated."""
-    return tensor if tensor.shape == shape else tensor.sum_to_size(shape)
+def reduced(tensor: Tensor, value: Value) -> Tensor:
+    """For an operand: in its own precision, and summed over the axes along which it was repeated."""
+    own = tensor if tensor.dtype == value.dtype else tensor.to(value.dtype)
+    return own if own.shape == value.shape else own.sum_to_size(value.shape)
 
 
 MASKED = -1e4
@@ -75,8 +123,10 @@ def is_mask(item: Any) -> bool:
 
 
 def _run_addition(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tracked: Any) -> Any:
+    if len(args) != 2:
+        return None
     constants = [item for item in args if not tracked(item)]
-    is_masking = not kwargs and len(args) == 2 and "add" in function.__name__ and any(map(is_mask, constants))
+    is_masking = not kwargs and "add" in function.__name__ and any(map(is_mask, constants))
     return function(*args, **kwargs), {"masking": True} if is_masking else {}
 
 
@@ -87,14 +137,14 @@ def addition(step: Step, message: Message, context: Context) -> Outcome:
         keeps_form = message.value is not None and message.value is step.outputs[0].tensor  # which may not be kept
         value = step.inputs[0].available() if keeps_form else None
         arrived = message.coefficient if keeps_form else message.relevance
-        return Outcome((context.message(_reduced(arrived, step.inputs[0].shape), value),))
+        return Outcome((context.message(reduced(arrived, step.inputs[0]), value),))
     assert context.rule is not None
     ratio = over_output(step, message, context.rule, context.rows)
     messages: list[Message | None] = []
     constant: Tensor | float = 0.0
     for operand, factor in _signed_operands(step):
         if isinstance(operand, Value):
-            share = _reduced(ratio.s, operand.shape)
+            share = reduced(ratio.s, operand)
             messages.append(context.message(share if factor == 1 else share * factor, operand.available()))
         elif not isinstance(operand, Tensor) and operand == 0:
             continue  # sum() of Python starts with 0
@@ -104,9 +154,7 @@ def addition(step: Step, message: Message, context: Context) -> Outcome:
 
 
 def _signed_operands(step: Step) -> list[tuple[Any, float]]:
-    first, second = (*(step.kwargs[name] for name in ("input", "other") if name in step.kwargs), *step.args)[:2]
-    if "other" in step.kwargs and "input" not in step.kwargs:
-        first, second = second, first
+    first, second = step.args
     alpha = step.kwargs.get("alpha", 1)
     of_first, of_second = {"add": (1, alpha), "sub": (1, -alpha), "rsub": (-alpha, 1)}[step.op]
     return [(first, of_first), (second, of_second)]
@@ -135,10 +183,10 @@ def product(step: Step, message: Message, context: Context) -> Outcome:
             messages.append(None)
         elif keeps_form:
             share = _over_operand(step, place, arrived if weight == 1 else arrived * weight)
-            messages.append(context.message(_reduced(share, value.shape), value.available()))
+            messages.append(context.message(reduced(share, value), value.available()))
         else:
             share = arrived if weight == 1 else arrived * weight
-            messages.append(context.message(_reduced(share, value.shape)))
+            messages.append(context.message(reduced(share, value)))
     nobody = all(message is None for message in messages)
     return Outcome(tuple(messages), constant=message.total if nobody else 0.0)
 
@@ -152,7 +200,7 @@ def _shares(step: Step, context: Context) -> tuple[float, ...]:
 
 def halves_or_signal(inputs: tuple[Value, ...], context: Context) -> tuple[float, float]:
     """Of two factors, by the composite: half each, or all to the signal where one is more of a gate."""
-    first, second = map(gate_rank, inputs)
+    first, second = (value.gate for value in inputs)
     if context.composite.attention == "attnlrp" or first == second:
         return 0.5, 0.5
     return (0.0, 1.0) if first > second else (1.0, 0.0)
@@ -166,12 +214,3 @@ def _over_operand(step: Step, place: int, coefficient: Tensor) -> Tensor:
     other = other.available() if isinstance(other, Value) else other
     return coefficient / other if step.op == "div" else coefficient * other
 
-
-def gate_rank(value: Value) -> int:
-    """How much of a gate a value is, by the operation it comes from; 0 for a plain signal."""
-    producer = value.producer
-    if producer is None:
-        return 0
-    if producer.kind == "shape" or (producer.op in ("mul", "div") and len(producer.inputs) == 1):
-        return gate_rank(producer.inputs[0])
-    return GATES.get(producer.op, 0)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from ..message import Message
+from ..message import Message, Slope
 from ..steps import Context, Outcome, Step
 from .adjoint import adjoint
 from .pooling import max_pool
@@ -19,32 +20,30 @@ def propagate(step: Step, arrived: Message | tuple[Message | None, ...], context
     """
     messages = arrived if isinstance(arrived, tuple) else (arrived,)
     bias: Any = 0.0
+    backs: list[Tensor]
     if isinstance(arrived, Message) and step.map is not None:
-        x = step.inputs[0].tensor
-        assert x is not None
-        passed: tuple[Message | None, ...] = (
-            context.message(step.map.transpose(arrived.coefficient, step.map.weight, x), x),
-        )
+        backs = [step.map.transpose(arrived.coefficient, step.map.weight, step.inputs[0].available())]
         if step.map.bias is not None:
             bias = step.map.weighed(arrived.coefficient, step.map.bias, context.rows)
     elif isinstance(arrived, Message) and step.op == "relu":
-        output = step.outputs[0].tensor
+        output = step.outputs[0].available()
         slope = torch.ops.aten.threshold_backward(arrived.coefficient, output, 0)
-        passed = (context.message(slope, step.inputs[0].tensor if step.inputs[0].tensor is not None else output),)
-    elif isinstance(arrived, Message) and "winners" in step.memo:
-        passed = max_pool(step, arrived, context).messages
+        x = step.inputs[0].tensor
+        return Outcome((Slope(slope, output if x is None else x, context.rows),), dropped=None)
+    elif isinstance(arrived, Message) and "windows" in step.memo and step.inputs[0].tensor is not None:
+        (message,) = max_pool(step, Message(arrived.coefficient, step.outputs[0].tensor, arrived.rows), context).messages
+        assert message is not None
+        backs = [message.coefficient]
     else:
-        passed = _chained(step, messages, context)
-    return Outcome(passed, bias=bias, dropped=None)
+        backs = _chained(step, messages)
+    passed = [Slope(back, value.available(), context.rows) for back, value in zip(backs, step.inputs, strict=True)]
+    return Outcome(tuple(passed), bias=bias, dropped=None)
 
 
-def _chained(step: Step, messages: tuple[Message | None, ...], context: Context) -> tuple[Message, ...]:
+def _chained(step: Step, messages: tuple[Message | None, ...]) -> list[Tensor]:
     tensors = [value.available() for value in step.inputs]
     slopes = [
         torch.zeros_like(v.available()) if m is None else m.coefficient
         for m, v in zip(messages, step.outputs, strict=True)
     ]
-    backs = adjoint(step.again, tensors, slopes)
-    if step.op in ("softmax", "log_softmax"):  # masked scores: infinity times a slope of zero
-        tensors = [tensor.masked_fill(tensor == -torch.inf, 0.0) for tensor in tensors]
-    return tuple(context.message(back, tensor) for back, tensor in zip(backs, tensors, strict=True))
+    return adjoint(step.again, tensors, slopes)

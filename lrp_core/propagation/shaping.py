@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -27,33 +28,37 @@ def _run_dropout(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], t
     run=_run_dropout,
 )
 @propagates(
-    *(torch.reshape, torch.flatten, torch.squeeze, torch.unsqueeze, torch.clone, torch.detach, "unflatten", "view"),
+    *(torch.reshape, torch.flatten, torch.squeeze, torch.unsqueeze, torch.clone, torch.detach, "unflatten"),
     *("view_as", "reshape_as", "contiguous", "to", "type", "type_as", "float", "double", "data", "requires_grad"),
     kind="shape",
 )
 def same_order(step: Step, message: Message, context: Context) -> Outcome:
     """The same numbers in the same order, under another shape or type."""
-    value = step.inputs[0]
+    (value,) = step.inputs
     keeps_form = message.value is step.outputs[0].tensor and value.tensor is not None
     arrived = message.coefficient if keeps_form else message.relevance
-    dtype = value.tensor.dtype if value.tensor is not None else arrived.dtype
-    back = arrived.reshape(value.shape).to(dtype)
-    return Outcome((_same_numbers(step, message, back, keeps_form), *[None] * (len(step.inputs) - 1)))
+    back = arrived.reshape(value.shape).to(value.dtype)
+    return Outcome((message.moved_to(back, value.tensor if keeps_form else None, value.rows, in_order=True),))
 
 
-def _same_numbers(step: Step, message: Message, back: Tensor, keeps_form: bool) -> Message:
-    """The relevance of the output in the places of the input: nobody need sum it again."""
-    value = step.inputs[0]
-    return Message(back, value.tensor if keeps_form else None, value.rows, message.total)
+def _run_view(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tracked: Any) -> Any:
+    """Another type makes other numbers of the same bits; that has no rule."""
+    result = function(*args, **kwargs)
+    return (result, {}) if result.dtype == args[0].dtype else None
+
+
+propagates("view", kind="shape", run=_run_view)(same_order)
 
 
 @propagates(torch.transpose, torch.swapaxes, torch.swapdims, torch.t, "T", "mT", kind="shape")
 def swapped(step: Step, message: Message, context: Context) -> Outcome:
     """Axes that change places, and change back when the same is done again."""
-    keeps_form = message.value is step.outputs[0].tensor and step.inputs[0].tensor is not None
+    (value,) = step.inputs
+    keeps_form = message.value is step.outputs[0].tensor and value.tensor is not None
     arrived = message.coefficient if keeps_form else message.relevance
     args, kwargs = replaced((step.args, step.kwargs), Value, lambda _: arrived.view_as(arrived))  # it may work in place
-    return Outcome((_same_numbers(step, message, step.function(*args, **kwargs), keeps_form),))
+    back = step.function(*args, **kwargs)
+    return Outcome((message.moved_to(back, value.tensor if keeps_form else None, value.rows),))
 
 
 @propagates(
@@ -72,7 +77,7 @@ def moved(step: Step, arrived: Message | tuple[Message | None, ...], context: Co
     whole = [m is None or m.value is v.tensor for m, v in zip(messages, step.outputs, strict=True)]
     keeps_form = all(whole) and all(t is not None for t in tensors)
     sent = [
-        torch.zeros(v.shape, dtype=step_dtype(step, context)) if m is None
+        step.inputs[0].available().new_zeros(v.shape, dtype=v.dtype) if m is None
         else m.coefficient if keeps_form else m.relevance
         for m, v in zip(messages, step.outputs, strict=True)
     ]  # fmt: skip
@@ -87,27 +92,37 @@ def moved(step: Step, arrived: Message | tuple[Message | None, ...], context: Co
     ))  # fmt: skip
 
 
-def step_dtype(step: Step, context: Context) -> torch.dtype:
-    """Type of the step's relevance."""
-    return next(v.tensor.dtype for v in (*step.outputs, *step.inputs) if v.tensor is not None)
+NUMBERS: dict[str, tuple[int | str, ...]] = {
+    "masked_fill": (2, "value"),
+    "pad": (3, "value"),
+    "where": (1, 2, "input", "other"),
+}
+"""where an argument may stand, or how it is called, that is a number and becomes part of the output"""
 
 
 def _has_constants(step: Step) -> bool:
-    return step.op in ("pad", "masked_fill") or any(
+    if step.op == "pad":
+        mode = step.args[2] if len(step.args) > 2 else step.kwargs.get("mode", "constant")
+        return bool(mode == "constant")
+    items = [*enumerate(step.args), *step.kwargs.items()]
+    return any(_is_number(step, place, item) for place, item in items) or any(
         t.is_floating_point() for t in found((step.args, step.kwargs), Tensor)
     )
+
+
+def _is_number(step: Step, place: int | str, item: Any) -> bool:
+    return isinstance(item, int | float) and place in NUMBERS.get(step.op, ())
 
 
 def _without_constants(step: Step, ones: list[Tensor]) -> list[Tensor]:
     """1 where the output comes from an input, 0 where it is a constant."""
 
-    def zero(tree: Any) -> Any:
-        return replaced(tree, Tensor, lambda t: torch.zeros_like(t) if t.is_floating_point() else t)
+    def zero(place: int | str, item: Any) -> Any:
+        if _is_number(step, place, item):
+            return 0.0
+        return replaced(item, Tensor, lambda t: torch.zeros_like(t) if t.is_floating_point() else t)
 
-    plain = Step(**{**vars(step), "args": zero(step.args), "kwargs": zero(step.kwargs)})
-    if step.op == "pad" and step.kwargs.get("mode", "constant") == "constant":
-        plain.kwargs["value"] = 0.0
-    if step.op == "masked_fill":
-        plain.args, plain.kwargs = (plain.args[0], plain.kwargs.get("mask", plain.args[-2]), 0.0), {}
-    result = plain.again(*ones)
+    args = tuple(zero(place, item) for place, item in enumerate(step.args))
+    kwargs = {name: zero(name, item) for name, item in step.kwargs.items()}
+    result = replace(step, args=args, kwargs=kwargs).again(*ones)
     return [result] if isinstance(result, Tensor) else list(result)

@@ -10,6 +10,7 @@ from ..propagation.weights import WeightCache
 from ..steps import Step, Value, can_be_dropped
 from ..tape import Tape, without_masked
 from .constants import find_constants
+from .gates import find_gates
 from .placement import place_rows
 from .readout import before_readout
 
@@ -32,6 +33,7 @@ def finish(
     needed = _leading_to(output)
     steps = _merged([step for step in steps if step in needed], output, weights)
     find_constants(steps, output)
+    find_gates(steps)
     live = set(steps)
     for step in steps:
         for value in (*step.inputs, *step.outputs):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import torch
@@ -20,11 +20,9 @@ from ..steps import Operation, Step, Value, can_be_dropped, found, replaced
 from ..tape import Tape
 from .call import check_input, chosen, modules_of, named_arguments
 from .finish import finish
+from .operands import BLANKS, floating, is_in_place, on_a_copy, sorted_call
 from .unfolding import UNFOLDED
 
-MAKES_CONSTANTS = {"zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like"} | {
-    f"new_{name}" for name in ("zeros", "ones", "empty", "full", "tensor")
-}
 LAYER_KINDS = ("conv", "linear", "norm")
 
 
@@ -75,6 +73,8 @@ class Recorder(TorchFunctionMode):
         self._live: dict[int, tuple[Tensor, Value]] = {}
         self._stale: dict[int, Tensor] = {}
         self._storages: dict[int, list[tuple[Tensor, Value]]] = {}
+        self._overtaken: set[int] = set()
+        self._read: dict[int, list[Step]] = {}
         self._counts: dict[str, int] = {}
         for path, module in modules:
             owner = path.partition(".parametrizations")[0] or type(modules[0][1]).__name__
@@ -115,14 +115,19 @@ class Recorder(TorchFunctionMode):
         return self._live[id(tensor)][1]
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
         name = op_name(function)
-        tensors = found(args, Tensor) + (found(kwargs, Tensor) if kwargs else [])
-        if self._stale and any(id(t) in self._stale for t in tensors):
+        args, kwargs = sorted_call(name, args, kwargs or {})
+        if isinstance(kwargs.get("out"), Tensor | tuple | list):
+            return self._written(name, function, args, **kwargs)
+        tensors = found(args[1:] if name in BLANKS else args, Tensor) + (found(kwargs, Tensor) if kwargs else [])
+        if (self._stale or self._overtaken) and any(map(self._is_stale, tensors)):
             raise ValueError(
                 f"{name} reads a view of a tensor that was changed in place; LRP cannot follow such a view."
             )
-        if name in MAKES_CONSTANTS or not any(id(t) in self._live for t in tensors):
+        target = args[0] if args and is_in_place(function, kwargs) and isinstance(args[0], Tensor) else None
+        if target is not None:
+            self._keep_constants(target)
+        if not any(id(t) in self._live for t in tensors):
             return self._constant(name, function, tensors, args, kwargs)
 
         if name in UNFOLDED and not lookup(name):
@@ -133,19 +138,67 @@ class Recorder(TorchFunctionMode):
                     self._mark_end(self._live[id(unfolded[0])][1], tensors)
                 return unfolded
         call_args, call_kwargs = replaced((args, kwargs), Tensor, self._current)
-        in_place = _is_in_place(function, kwargs)
-        views = self._protect(args[0], name) if in_place and isinstance(args[0], Tensor) else []
+        call = function
+        if target is not None and id(target) not in self._live:
+            call_args, call = (target.clone(), *call_args[1:]), on_a_copy(function)
+        views = self._protect(target, name) if target is not None else []
         result, operation, memo = self._run(name, function, args, kwargs)
-        changed = args[0] if in_place and result is None else result
-        outputs = [t for t in found(changed, Tensor) if t.is_floating_point() or t.is_complex()]
-        if not outputs or (changed is args[0] and not in_place):
+        changed = target if target is not None and result is None else result
+        outputs = floating(changed)
+        if not outputs or (target is None and args and changed is args[0]):
             return result  # nothing that relevance could reach, or the operation did nothing
+        if call is not function:
+            self._overtaken.add(target.untyped_storage().data_ptr())
         self._stale |= {id(view): view for view, before in views if not torch.equal(view, before)}
         for key, item in memo.items():
             if isinstance(item, LinearMap) and not all(id(source) in self._own for source in item.sources):
                 memo[key] = replace(item, sources=())  # made on the fly: not to be kept with the model
-        self._add(name, function, call_args, call_kwargs, operation, memo, tensors, outputs)
+        self._add(name, call, call_args, call_kwargs, operation, memo, tensors, outputs)
         return result
+
+    def _written(self, name: str, function: Any, args: Any, out: Any, **kwargs: Any) -> Any:
+        """An operation that writes its results to tensors that are there: they stand for the results from then on."""
+        with self:
+            results = function(*args, **kwargs)
+        for target, result in zip([out] if isinstance(out, Tensor) else out, floating(results), strict=False):
+            with self:
+                result = result.to(target.dtype)
+            self._keep_constants(target)
+            views = self._protect(target, name)
+            if target.shape != result.shape:
+                target.resize_(result.shape)
+            target.copy_(result)
+            self._stale |= {id(view): view for view, before in views if not torch.equal(view, before)}
+            self._live.pop(id(target), None)
+            if id(result) in self._live:
+                self._track(target, self._live[id(result)][1])
+                self._overtaken.add(target.untyped_storage().data_ptr())
+        return out
+
+    def _is_stale(self, tensor: Tensor) -> bool:
+        """Whether it shows what has been written to another tensor, of which the tape knows nothing here."""
+        if id(tensor) in self._stale:
+            return True
+        if not self._overtaken or id(tensor) in self._live or not tensor.numel() or tensor.layout != torch.strided:
+            return False
+        return tensor.untyped_storage().data_ptr() in self._overtaken
+
+    def _keep_constants(self, target: Tensor) -> None:
+        """Before a tensor is written to: steps that read its numbers as constants keep them as they were."""
+        if not self._read:
+            return
+        pointer = target.untyped_storage().data_ptr()
+
+        def kept(tensor: Tensor) -> Tensor:
+            same = tensor.layout == torch.strided and tensor.untyped_storage().data_ptr() == pointer
+            return tensor.clone() if same else tensor
+
+        for step in self._read.pop(pointer, []):
+            step.args, step.kwargs = replaced((step.args, step.kwargs), Tensor, kept)
+            for key, item in step.memo.items():
+                if is_dataclass(item) and not isinstance(item, type):
+                    changed = {f.name: kept(v) for f in fields(item) if isinstance(v := getattr(item, f.name), Tensor)}
+                    step.memo[key] = replace(item, **changed)
 
     def _run(self, name: str, function: Any, args: Any, kwargs: Any) -> tuple[Any, Operation | None, dict[str, Any]]:
         """The result, the operation that will pass relevance back (None: unsupported), and what it will need."""
@@ -181,6 +234,9 @@ class Recorder(TorchFunctionMode):
         for tensor, value in zip(outputs, values, strict=True):
             value.producer = step
             self._track(tensor, value)
+        for tensor in tensors:
+            if id(tensor) not in self._live and not isinstance(tensor, nn.Parameter) and tensor.layout == torch.strided:
+                self._read.setdefault(tensor.untyped_storage().data_ptr(), []).append(step)
         self.steps.append(step)
 
     def _mark_end(self, value: Value, tensors: list[Tensor]) -> None:
@@ -239,8 +295,3 @@ class Recorder(TorchFunctionMode):
                 views.append((tensor, value.tensor))
         return views
 
-
-def _is_in_place(function: Any, kwargs: Mapping[str, Any]) -> bool:
-    name = getattr(function, "__name__", "")
-    marked = name.endswith("_") and not name.endswith("__")
-    return marked or bool(kwargs.get("inplace")) or name in ("__setitem__", "__iadd__", "__isub__", "__imul__")

@@ -1,0 +1,48 @@
+"""The auditor: what each step received and handed on, summed again from the tensors, by other code than the engine's.
+
+The books of a walk prove nothing where a sum is copied from one row to the next, or where relevance is kept in another
+shape or precision than the tensor that it belongs to.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from lrp_core import walk
+from lrp_core.message import Message
+from lrp_core.steps import Value
+
+
+def per_row(message: Message, value: Value) -> Tensor:
+    """Sum of the relevance of a recorded tensor over each row of the batch, number by number in float64."""
+    relevance = message.relevance
+    assert relevance.shape == value.shape, f"relevance {tuple(relevance.shape)} of a tensor {tuple(value.shape)}"
+    assert relevance.dtype == value.dtype, f"relevance in {relevance.dtype} of a tensor in {value.dtype}"
+    assert message.value is None or message.value.shape == value.shape
+    rows = value.rows
+    return relevance.to(torch.float64).reshape(rows.outer, rows.count, -1).sum((0, 2))
+
+
+def sizes(message: Message, value: Value) -> Tensor:
+    rows = value.rows
+    return message.relevance.to(torch.float64).abs().reshape(rows.outer, rows.count, -1).sum((0, 2))
+
+
+def audited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have every step of every walk checked as soon as it is done."""
+    passed_by = walk._pass
+
+    def checked(step, arriving, context, zero):
+        passed, row = passed_by(step, arriving, context, zero)
+        for booked, messages, values in ((row.r_out, arriving, step.outputs), (row.r_in, passed, step.inputs)):
+            pairs = [(m, v) for m, v in zip(messages, values, strict=True) if m is not None]
+            counted = sum((per_row(m, v) for m, v in pairs), torch.zeros_like(zero))
+            noise = 1e-12 if all(v.dtype == torch.float64 for _, v in pairs) else 1e-5
+            scale = sum((sizes(m, v) for m, v in pairs), torch.zeros_like(zero)).clamp(min=1e-30)
+            off = ((booked - counted).abs() / scale).nan_to_num(nan=0.0).max()
+            assert off <= noise, f"{step}: booked {booked.tolist()}, counted {counted.tolist()}"
+        return passed, row
+
+    monkeypatch.setattr(walk, "_pass", checked)
