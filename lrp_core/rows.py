@@ -38,6 +38,8 @@ def row_sums(tensor: Tensor, rows: Rows, weights: Tensor | None = None) -> Tenso
 
     Long rows are summed in pieces, so that float32 keeps its digits.
     """
+    if not tensor.numel():
+        return tensor.new_zeros(rows.count, dtype=torch.float64)
     tensor, weights = in_memory_order(tensor, weights)
     if rows.count == 1:
         flat, others = tensor.reshape(-1), None if weights is None else weights.reshape(-1)

@@ -15,6 +15,7 @@ from .message import Message
 from .propagation import gradient
 from .propagation.recurrent import rule_of_sums
 from .propagation.weights import WeightCache
+from .rows import row_sums
 from .rules import Rule
 from .steps import Context, Outcome, Step, Value
 from .target import Target
@@ -98,6 +99,7 @@ def walk(
     passages = _restart(plan, again, composite)
     again.clear()
     last = next(reversed(passages.values())) if passages else None
+    wide = _widest(plan)
     pending = {output: start} if last is None or last.pending is None else dict(last.pending)
     for step, rule in reversed(plan):
         if step in passages:
@@ -106,9 +108,16 @@ def walk(
         if arriving.count(None) == len(arriving):
             continue
         passed, row = _pass(step, arriving, Context(rule, composite, weights, step.outputs[0].rows), zero)
+        if wide is not None and any(value.dtype != wide for value in (*step.inputs, *step.outputs)):
+            row = _rounded(row, arriving, passed)
         for value, message in zip(step.inputs, passed, strict=True):
-            if message is not None:
-                pending[value] = pending[value].plus(message) if value in pending else message
+            if message is None:
+                continue
+            before = pending.get(value)
+            pending[value] = message if before is None else before.plus(message)
+            if before is not None and wide is not None and value.dtype != wide:
+                lost = before.total + message.total - pending[value].total
+                row = row._replace(r_in=row.r_in - lost, dropped=row.dropped + lost)
         at_one = sum(value.part is None for value in pending) <= 1
         passages[step] = Passage(
             rule,
@@ -163,6 +172,25 @@ def _pass(step: Step, arriving: Messages, context: Context, zero: Tensor) -> tup
     if outcome.dropped is None:
         absorbed[-1] = r_out - r_in - sum(absorbed)
     return placed, Row(step, r_out, r_in, *absorbed)
+
+
+def _widest(plan: tuple[tuple[Step, Rule | None], ...]) -> torch.dtype | None:
+    """The widest precision of a model that computes in several, None for one that does not."""
+    dtypes = {value.dtype for step, _ in plan for value in step.outputs}
+    return max(dtypes, key=_digits) if len(dtypes) > 1 else None
+
+
+def _digits(dtype: torch.dtype) -> float:
+    return -torch.finfo(dtype).eps
+
+
+def _rounded(row: Row, arriving: Messages, passed: Messages) -> Row:
+    """What rounding takes where a wide model computes in a narrow precision is dropped: measured, and never more."""
+    messages = [message for message in (*arriving, *passed) if message is not None]
+    size = _sum([row_sums(message.relevance.abs(), message.rows) for message in messages])
+    noise = 64 * max(torch.finfo(message.coefficient.dtype).eps for message in messages) * size
+    gap = row.gap
+    return row._replace(dropped=row.dropped + torch.where(gap.abs() <= noise, gap, 0.0))
 
 
 def _outcome_of(result: Any, step: Step, context: Context) -> Outcome:
