@@ -26,6 +26,7 @@ PLAIN_NAMES = {
     "special_expit": "sigmoid",
     "special_log_softmax": "log_softmax",
     "special_softmax": "softmax",
+    "sparse_mm": "mm",
     "subtract": "sub",
     "true_divide": "div",
     "truediv": "div",

@@ -21,6 +21,7 @@ from ..steps import Context, Outcome, Step
 from .boxes import share_within_box
 from .layer import Layer, Share
 from .ratios import epsilon_of, over, over_output, over_stabilised, ratio_of_value, taken, tiny, visible_output
+from .weights import of_entries
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,9 +143,8 @@ def _alpha_beta(rule: AlphaBeta, layer: Layer) -> Shares:
 def _by_weights(layer: Layer, rule: Rule) -> Outcome:
     """w^2 and flat: shares that do not depend on the input."""
     w = layer.map.weight
-    weight = w.square() if isinstance(rule, WSquare) else torch.ones_like(w)
-    one = layer.x[:1] if layer.x.dim() > 1 else layer.x
-    denominator = layer.map.forward(torch.ones_like(one), weight)
+    weight = of_entries(w, torch.square if isinstance(rule, WSquare) else torch.ones_like)
+    denominator = layer.map.forward(torch.ones_like(layer.map.sample(layer.x)), weight)
     s, dropped = over(layer.message, denominator.expand(layer.step.outputs[0].shape), layer.context.rows)
     return Outcome((layer.context.message(layer.map.transpose(s, weight, layer.x)),), dropped=dropped)
 

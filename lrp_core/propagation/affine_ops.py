@@ -11,6 +11,7 @@ from torch import Tensor
 from ..registry import op_name, propagates
 from .affine import propagate
 from .linear_maps import Contraction, Conv, Dense, Diagonal, LinearMap, norm_scale
+from .sparse_products import SparseProduct, is_sparse
 
 
 def _each(value: Any, count: int) -> tuple[int, ...]:
@@ -63,7 +64,9 @@ def _conv_transpose_map(
     return Conv(weight, bias, _sources(weight, bias), stride, padding, dilation, True, output_padding, groups)
 
 
-def _linear_map(weight: Tensor, bias: Tensor | None = None) -> Dense:
+def _linear_map(weight: Tensor, bias: Tensor | None = None) -> LinearMap:
+    if is_sparse(weight):
+        return SparseProduct.of(weight, on_the_left=False, bias=bias)
     return Dense(weight, bias, _sources(weight, bias))
 
 
@@ -93,6 +96,12 @@ def _run_product(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], t
     first, second = args if op_name(function) != "rmatmul" else args[::-1]
     if tracked(first) and tracked(second):
         return None
+    constant, x = (second, first) if tracked(first) else (first, second)
+    if is_sparse(constant):
+        if constant.dim() != 2 or x.dim() != 2:
+            return None
+        matrix = second.t() if tracked(first) else first
+        return _ran(function, args, kwargs, SparseProduct.of(matrix, on_the_left=tracked(second)))
     if tracked(first) and second.dim() == 2 and first.dim() > 1:
         return _ran(function, args, kwargs, Dense(second.t(), None, (second,)))
     if tracked(first):

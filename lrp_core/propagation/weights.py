@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from .. import limits
@@ -75,9 +76,19 @@ def cache_of(model: nn.Module) -> WeightCache:
 
 def positive(weight: Tensor) -> Tensor:
     """W+ = max(W, 0)."""
-    return weight.clamp(min=0)
+    return of_entries(weight, lambda w: w.clamp(min=0))
 
 
 def negative(weight: Tensor) -> Tensor:
     """W- = min(W, 0)."""
-    return weight.clamp(max=0)
+    return of_entries(weight, lambda w: w.clamp(max=0))
+
+
+def of_entries(weight: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """The weight with a function of each entry in its place; of a sparse one (COO), of each that is stored."""
+    if weight.layout != torch.sparse_coo:
+        return function(weight)
+    weight = weight.coalesce()
+    return torch.sparse_coo_tensor(
+        weight.indices(), function(weight.values()), weight.shape, is_coalesced=True, check_invariants=False
+    )

@@ -28,7 +28,6 @@ NAMES: dict[str, tuple[str, ...]] = {
     "clamp_min": ("input", "min"),
     "masked_fill": ("input", "mask", "value"),
     "pad": ("input", "pad", "mode", "value"),
-    "sparse_mm": ("mat1", "mat2"),
     "where": ("condition", "input", "other"),
 }
 """how torch calls the operands, by the operation; all others have the input first"""
@@ -55,10 +54,10 @@ def sorted_call(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tup
 
 
 def _in_places(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    names = NAMES.get(name, ("input",)) if name not in OTHERS else ("input", "other")
+    names = NAMES.get(name, ("input",)) if name not in OTHERS else _FACTORS
     kwargs = dict(kwargs)
-    if len(args) == 0 and "self" in kwargs:
-        args = (kwargs.pop("self"),)
+    if not args and "mat1" in kwargs and name == "mm":
+        args = (kwargs.pop("mat1"),)
     for expected in names[len(args) :]:
         if expected not in kwargs:
             break

@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 from ..propagation.linear_maps import Dense, Diagonal
+from ..propagation.sparse_products import SparseProduct
 from ..rows import Rows
 from ..steps import Step, Value, found
 
 REDUCTIONS = ("mean", "sum", "amax", "max")
 IN_PLACE_KINDS = ("activation", "add")
 TRAILING = {"linear": 1, "addmm": 1, "scaled_dot_product_attention": 2, "matmul": 2, "rmatmul": 2, "bmm": 2}
-TRAILING |= {"baddbmm": 2, "mm": 1}
+TRAILING |= {"baddbmm": 2, "mm": 2}
 """operations that work along their last axes, and how many these are"""
 
 
@@ -101,7 +102,7 @@ def _works_along(step: Step, axis: int) -> bool:
     if "deviation" in step.memo and step.op != "group_norm":
         shape = step.kwargs.get("normalized_shape", step.args[1] if len(step.args) > 1 else ())
         return axis >= dims - len(shape)
-    if isinstance(step.map, Dense):
+    if isinstance(step.map, Dense) or (isinstance(step.map, SparseProduct) and not step.map.on_the_left):
         return axis == dims - 1
     return axis >= dims - TRAILING[step.op] if step.op in TRAILING else axis > 0
 
