@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..steps import found
+
 
 def adjoint(operation: Callable[..., Any], inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> list[Tensor]:
     """Pull ``outputs`` (one tensor per output of ``operation(*inputs)``) back to the inputs.
@@ -18,7 +20,7 @@ def adjoint(operation: Callable[..., Any], inputs: Sequence[Tensor], outputs: Se
     with torch.inference_mode(False), torch.enable_grad():
         leaves = [(x.clone() if x.is_inference() else x.detach()).requires_grad_() for x in inputs]
         result = operation(*leaves)
-        results = [result] if isinstance(result, Tensor) else [r for r in result if r.is_floating_point() or r.is_complex()]
+        results = [r for r in found(result, Tensor) if r.is_floating_point() or r.is_complex()]
         pairs = [(r, s) for r, s in zip(results, outputs, strict=True) if r.requires_grad]
         if not pairs:  # nothing depends on the inputs: all detached
             return [torch.zeros_like(x) for x in inputs]

@@ -54,10 +54,10 @@ def log_softmax(step: Step, message: Message, context: Context) -> Outcome:
 
 def _no_attention(step: Step) -> UnsupportedOp:
     layer = attending(step)
-    place = step.name if layer == step.name else f"{step.name} of {layer}"
+    source = "" if layer == step.name else f", whose scores come from {layer!r},"
     return UnsupportedOp(
-        f"CP-LRP has no rule for {place}, a softmax that weighs nothing that depends on the input; "
-        'explain with attention="attnlrp".'
+        f"CP-LRP has no rule for the step {step.name!r}{source} since its weights are not multiplied with anything "
+        'that depends on the input, as those of attention are; explain with attention="attnlrp" instead.'
     )
 
 

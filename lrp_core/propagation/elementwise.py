@@ -15,7 +15,6 @@ from ..rows import row_sums
 from ..steps import Context, Outcome, Step, Value, found
 from .ratios import over_output
 
-
 SIGN_KEEPING = {"gelu", "silu", "tanh", "mish", "elu", "celu", "selu", "leaky_relu", "hardswish", "softsign"}
 """activations whose result has the sign of their input or is 0, and is 0 at 0; ReLU has ways of its own"""
 
@@ -50,43 +49,40 @@ propagates(F.prelu, kind="activation", run=_run_prelu)(activation)
 @propagates(torch.clamp, "clamp_min", "clamp_max", kind="activation")
 def clamp(step: Step, message: Message, context: Context) -> Outcome:
     """An activation between two numbers; of bounds entry by entry, the winner takes all, as in a maximum."""
-    bounds = _bounded(step)[1:]
-    if isinstance(step.args[0], Value) and not any(isinstance(b, Value | Tensor) and len(b.shape) for b in bounds):
+    x, low, high = operands = _bounded(step)
+    if isinstance(x, Value) and not any(isinstance(b, Value | Tensor) and len(b.shape) for b in (low, high)):
         return activation(step, message, context)
-    shape = step.outputs[0].shape
-    numbers = [_tensor_of(item, step) for item in _bounded(step)]
-    winner = torch.zeros(shape, dtype=torch.int8, device=message.coefficient.device)
-    result = numbers[0]
-    assert result is not None
-    for place, (bound, beats) in enumerate(zip(numbers[1:], (torch.lt, torch.gt), strict=True), 1):
+    result = _tensor_of(x, step)
+    winner = torch.zeros(step.outputs[0].shape, dtype=torch.int8, device=result.device)
+    for place, bound in ((1, low), (2, high)):
         if bound is not None:
-            winner = torch.where(beats(result, bound), place, winner)
-            result = torch.where(beats(result, bound), bound, result)
+            other = _tensor_of(bound, step)
+            beaten = result < other if place == 1 else result > other
+            winner, result = torch.where(beaten, place, winner), torch.where(beaten, other, result)
     relevance = message.relevance
-    shares = {place: relevance * (winner == place) for place in range(3)}
-    places = [place for place, item in enumerate(_bounded(step)) if isinstance(item, Value)]
-    passed = tuple(
-        context.message(reduced(shares.pop(place), value)) for place, value in zip(places, step.inputs, strict=True)
-    )
-    return Outcome(passed, constant=row_sums(sum(shares.values(), torch.zeros_like(relevance)), context.rows))
+    shares = [(operand, relevance * (winner == place)) for place, operand in enumerate(operands)]
+    passed = [context.message(reduced(share, operand)) for operand, share in shares if isinstance(operand, Value)]
+    kept = [row_sums(share, context.rows) for operand, share in shares if not isinstance(operand, Value)]
+    return Outcome(tuple(passed), constant=sum(kept, 0.0))
 
 
 def _bounded(step: Step) -> tuple[Any, Any, Any]:
-    """The number, the lower bound and the upper one; None where there is none."""
+    """What is clamped, the lower bound and the upper one; None where there is none."""
     x, *bounds = step.args
-    if step.op != "clamp":
-        bound = bounds[0]
-        return (x, bound, None) if step.op == "clamp_min" else (x, None, bound)
-    low, high = (*bounds, *[None] * (2 - len(bounds)))
+    if step.op == "clamp_min":
+        return x, bounds[0], None
+    if step.op == "clamp_max":
+        return x, None, bounds[0]
+    low, high = (*bounds, None, None)[:2]
     return x, step.kwargs.get("min", low), step.kwargs.get("max", high)
 
 
-def _tensor_of(item: Any, step: Step) -> Tensor | None:
+def _tensor_of(item: Any, step: Step) -> Tensor:
     if isinstance(item, Value):
         return item.available()
-    if item is None or isinstance(item, Tensor):
+    if isinstance(item, Tensor):
         return item
-    return torch.as_tensor(item, dtype=torch.float64, device=step.outputs[0].available().device)
+    return torch.tensor(item, dtype=torch.float64, device=step.outputs[0].available().device)
 
 
 @propagates(torch.neg, "negative", "positive", kind="product")
@@ -213,4 +209,3 @@ def _over_operand(step: Step, place: int, coefficient: Tensor) -> Tensor:
     other = operands[1 - mine]
     other = other.available() if isinstance(other, Value) else other
     return coefficient / other if step.op == "div" else coefficient * other
-

@@ -31,9 +31,10 @@ def propagate(step: Step, arrived: Message | tuple[Message | None, ...], context
         x = step.inputs[0].tensor
         return Outcome((Slope(slope, output if x is None else x, context.rows),), dropped=None)
     elif isinstance(arrived, Message) and "windows" in step.memo and step.inputs[0].tensor is not None:
-        (message,) = max_pool(step, Message(arrived.coefficient, step.outputs[0].tensor, arrived.rows), context).messages
-        assert message is not None
-        backs = [message.coefficient]
+        # The way back through a pooling is the same for any numbers, a relevance or a derivative.
+        (pulled,) = max_pool(step, Message(arrived.coefficient, None, arrived.rows), context).messages
+        assert pulled is not None
+        backs = [pulled.coefficient]
     else:
         backs = _chained(step, messages)
     passed = [Slope(back, value.available(), context.rows) for back, value in zip(backs, step.inputs, strict=True)]

@@ -12,7 +12,7 @@ from ..registry import propagates
 from ..rows import row_sums
 from ..steps import Context, Outcome, Step, Value
 from .adjoint import adjoint
-from .elementwise import halves_or_signal, reduced
+from .elementwise import halves_or_signal
 from .ratios import over
 
 

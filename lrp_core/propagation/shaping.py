@@ -104,7 +104,7 @@ def _has_constants(step: Step) -> bool:
     if step.op == "pad":
         mode = step.args[2] if len(step.args) > 2 else step.kwargs.get("mode", "constant")
         return bool(mode == "constant")
-    items = [*enumerate(step.args), *step.kwargs.items()]
+    items: list[tuple[int | str, Any]] = [*enumerate(step.args), *step.kwargs.items()]
     return any(_is_number(step, place, item) for place, item in items) or any(
         t.is_floating_point() for t in found((step.args, step.kwargs), Tensor)
     )

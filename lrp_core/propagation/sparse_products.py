@@ -25,7 +25,7 @@ class SparseProduct(LinearMap):
     @staticmethod
     def of(weight: Tensor, on_the_left: bool, bias: Tensor | None = None) -> SparseProduct:
         """For a matrix of any sparse layout."""
-        return SparseProduct(weight.to_sparse_coo().coalesce(), bias, (), on_the_left)
+        return SparseProduct(weight.to_sparse(layout=torch.sparse_coo).coalesce(), bias, (), on_the_left)
 
     def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         z = self._applied(weight, x)

@@ -6,7 +6,10 @@ where the gate has been scaled, reshaped, turned round (``1 - g``) or averaged s
 
 from __future__ import annotations
 
-from ..steps import Step
+import torch
+from torch import Tensor
+
+from ..steps import Step, found
 
 SURE = 3
 GATES = {
@@ -35,9 +38,39 @@ def find_gates(steps: list[Step]) -> None:
 def _gate_of(step: Step) -> int:
     if step.op in GATES:
         return GATES[step.op]
+    if step.map is not None:
+        return GATES["softmax"] if step.inputs[0].gate == GATES["softmax"] and _mixes_heads(step) else 0
     inputs = [value for place, value in enumerate(step.inputs) if place not in step.silent or step.op == "gated"]
     gate = min((value.gate for value in inputs), default=0)
     if step.kind == "shape" or (step.op in SCALED and len(inputs) == 1):
         return gate
-    joins = step.kind == "activation" or (step.op in JOINED and step.map is None)
+    joins = step.kind == "activation" or (step.op in JOINED)
     return gate if joins and gate >= SURE else 0
+
+
+def _mixes_heads(step: Step) -> bool:
+    """Whether an affine step mixes the attention weights of several heads, as "talking heads" do (Shazeer 2020).
+
+    It does where what is weighed first is still first, along an axis of the same length. A step that sums up along the
+    axis of a softmax weighs numbers of its own.
+    """
+    path, ends = [step], [step.outputs[0]]
+    while (producer := path[-1].inputs[0].producer) is not None and producer.op != "softmax":
+        if len(producer.inputs) != 1:
+            return False
+        ends.append(path[-1].inputs[0])
+        path.append(producer)
+    weights = path[-1].inputs[0]
+    if producer is None:
+        return False
+    axis = producer.memo["axis"]
+    mark = torch.zeros(weights.shape, dtype=weights.dtype, device=weights.available().device)
+    mark.select(axis, 0).fill_(1.0)
+    for passed, end in zip(reversed(path), reversed(ends), strict=True):
+        if passed.map is not None:
+            mark = passed.map.forward(mark, passed.map.weight)
+        elif passed.kind == "shape":
+            mark = found(passed.again(mark), Tensor)[passed.outputs.index(end)]
+    length = weights.shape[axis]
+    along = (place for place, size in enumerate(mark.shape) if size == length > 1)
+    return bool(mark.any()) and any(not mark.narrow(place, 1, length - 1).any() for place in along)

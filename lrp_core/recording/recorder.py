@@ -147,7 +147,7 @@ class Recorder(TorchFunctionMode):
         outputs = floating(changed)
         if not outputs or (target is None and args and changed is args[0]):
             return result  # nothing that relevance could reach, or the operation did nothing
-        if call is not function:
+        if target is not None and call is not function:
             self._overtaken.add(target.untyped_storage().data_ptr())
         self._stale |= {id(view): view for view, before in views if not torch.equal(view, before)}
         for key, item in memo.items():
@@ -294,4 +294,3 @@ class Recorder(TorchFunctionMode):
             if tensor is not target:
                 views.append((tensor, value.tensor))
         return views
-
