@@ -40,12 +40,12 @@ def _gate_of(step: Step) -> int:
         return GATES[step.op]
     if step.map is not None:
         return GATES["softmax"] if step.inputs[0].gate == GATES["softmax"] and _mixes_heads(step) else 0
-    inputs = [value for place, value in enumerate(step.inputs) if place not in step.silent or step.op == "gated"]
-    gate = min((value.gate for value in inputs), default=0)
-    if step.kind == "shape" or (step.op in SCALED and len(inputs) == 1):
+    silent = step.silent if step.op != "gated" else ()
+    gates = [value.gate for place, value in enumerate(step.inputs) if place not in silent]
+    gate = min(gates, default=0)
+    if not gate or step.kind == "shape" or (step.op in SCALED and len(gates) == 1):
         return gate
-    joins = step.kind == "activation" or (step.op in JOINED)
-    return gate if joins and gate >= SURE else 0
+    return gate if gate >= SURE and (step.kind == "activation" or step.op in JOINED) else 0
 
 
 def _mixes_heads(step: Step) -> bool:

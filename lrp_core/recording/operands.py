@@ -35,6 +35,8 @@ NAMES: dict[str, tuple[str, ...]] = {
 OTHERS = {"expand_as", "reshape_as", "to", "type_as", "view_as"}
 """operations whose second argument is a tensor that is only looked at"""
 
+REWRITTEN = {*OTHERS, "einsum"}
+
 BLANKS = {f"{name}_like" for name in ("zeros", "ones", "empty", "full", "rand", "randn", "randint")}
 BLANKS |= {f"new_{name}" for name in ("zeros", "ones", "empty", "full", "tensor", "empty_strided")}
 """operations that only look at their first argument"""

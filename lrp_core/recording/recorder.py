@@ -20,7 +20,7 @@ from ..steps import Operation, Step, Value, can_be_dropped, found, replaced
 from ..tape import Tape
 from .call import check_input, chosen, modules_of, named_arguments
 from .finish import finish
-from .operands import BLANKS, floating, is_in_place, on_a_copy, sorted_call
+from .operands import BLANKS, REWRITTEN, floating, is_in_place, on_a_copy, sorted_call
 from .unfolding import UNFOLDED
 
 LAYER_KINDS = ("conv", "linear", "norm")
@@ -116,18 +116,23 @@ class Recorder(TorchFunctionMode):
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = op_name(function)
-        args, kwargs = sorted_call(name, args, kwargs or {})
-        if isinstance(kwargs.get("out"), Tensor | tuple | list):
-            return self._written(name, function, args, **kwargs)
+        kwargs = kwargs or {}
+        if kwargs or name in REWRITTEN:
+            args, kwargs = sorted_call(name, args, kwargs)
+            if kwargs.get("out") is not None:
+                return self._written(name, function, args, **kwargs)
         tensors = found(args[1:] if name in BLANKS else args, Tensor) + (found(kwargs, Tensor) if kwargs else [])
         if (self._stale or self._overtaken) and any(map(self._is_stale, tensors)):
             raise ValueError(
                 f"{name} reads a view of a tensor that was changed in place; LRP cannot follow such a view."
             )
-        target = args[0] if args and is_in_place(function, kwargs) and isinstance(args[0], Tensor) else None
+        is_constant = not any(id(t) in self._live for t in tensors)
+        if is_constant and not self._read:
+            return self._constant(name, function, tensors, args, kwargs)
+        target = args[0] if is_in_place(function, kwargs) and args and isinstance(args[0], Tensor) else None
         if target is not None:
             self._keep_constants(target)
-        if not any(id(t) in self._live for t in tensors):
+        if is_constant:
             return self._constant(name, function, tensors, args, kwargs)
 
         if name in UNFOLDED and not lookup(name):
@@ -179,18 +184,16 @@ class Recorder(TorchFunctionMode):
         """Whether it shows what has been written to another tensor, of which the tape knows nothing here."""
         if id(tensor) in self._stale:
             return True
-        if not self._overtaken or id(tensor) in self._live or not tensor.numel() or tensor.layout != torch.strided:
+        if not self._overtaken or id(tensor) in self._live or not tensor.numel() or tensor.layout is not torch.strided:
             return False
         return tensor.untyped_storage().data_ptr() in self._overtaken
 
     def _keep_constants(self, target: Tensor) -> None:
         """Before a tensor is written to: steps that read its numbers as constants keep them as they were."""
-        if not self._read:
-            return
         pointer = target.untyped_storage().data_ptr()
 
         def kept(tensor: Tensor) -> Tensor:
-            same = tensor.layout == torch.strided and tensor.untyped_storage().data_ptr() == pointer
+            same = tensor.layout is torch.strided and tensor.untyped_storage().data_ptr() == pointer
             return tensor.clone() if same else tensor
 
         for step in self._read.pop(pointer, []):
@@ -235,7 +238,7 @@ class Recorder(TorchFunctionMode):
             value.producer = step
             self._track(tensor, value)
         for tensor in tensors:
-            if id(tensor) not in self._live and not isinstance(tensor, nn.Parameter) and tensor.layout == torch.strided:
+            if type(tensor) is Tensor and id(tensor) not in self._live and tensor.layout is torch.strided:
                 self._read.setdefault(tensor.untyped_storage().data_ptr(), []).append(step)
         self.steps.append(step)
 

@@ -12,6 +12,8 @@ import lrp_core as lrp
 from models.torchvision_compat import import_torchvision
 from tests.lrp_core.networks import Net, RandomNetwork, random_input
 
+pytestmark = pytest.mark.unaudited
+
 aten = torch.ops.aten
 FORWARD = {aten.conv1d, aten.conv2d, aten.conv3d, aten.mkldnn_convolution}
 BACKWARD = {aten.conv_transpose1d, aten.conv_transpose2d, aten.conv_transpose3d, aten.convolution_backward}

@@ -35,12 +35,6 @@ def test_softmax_worked_numbers():
     assert explanation.ledger.total.softmax.item() == pytest.approx(1.0 + 0.075211, abs=5e-6)
 
 
-def test_softmax_stops_relevance_in_cp_lrp():
-    x, relevance = torch.tensor([[1.0, 2.0, 3.0]], dtype=D), torch.tensor([[0.1, 0.3, 0.6]], dtype=D)
-    explanation = handing_down(lambda x: torch.softmax(x, -1), relevance, x, composite=CP)
-    assert not explanation.relevance.any() and explanation.ledger.total.softmax.item() == pytest.approx(1.0)
-
-
 A, V = torch.tensor([[[0.25, 0.75]]], dtype=D), torch.tensor([[[2.0, -1.0], [4.0, 1.0]]], dtype=D)
 OF_A, OF_V = [[[-0.053571, 0.803571]]], [[[0.071429, -0.125], [0.428571, 0.375]]]
 
