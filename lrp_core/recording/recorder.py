@@ -152,6 +152,10 @@ class Recorder(TorchFunctionMode):
         outputs = floating(changed)
         if not outputs or (target is None and args and changed is args[0]):
             return result  # nothing that relevance could reach, or the operation did nothing
+        if any(t.layout is not torch.strided for t in outputs):
+            raise ValueError(
+                f"{name} makes a sparse tensor of the input; LRP follows dense ones, beside sparse constants."
+            )
         if target is not None and call is not function:
             self._overtaken.add(target.untyped_storage().data_ptr())
         self._stale |= {id(view): view for view, before in views if not torch.equal(view, before)}
