@@ -105,6 +105,23 @@ def test_any_graph(names, places, seed):
     assert_baseline_is_autograd(graph(names, places[: len(names)]), vectors(2, SIZE, seed=seed))
 
 
+def test_two_ways_out_of_a_sum_that_only_relu_reads():
+    """The sum itself is not kept, so that each way carries a ReLU of its own."""
+    model = Net(
+        lambda m, x: m.head(F.relu(y := m.a(x)) + torch.tanh(F.relu(y))), a=nn.Linear(6, 6), head=nn.Linear(6, 2)
+    )
+    assert_baseline_is_autograd(model, vectors(2, SIZE))
+
+
+def test_a_constant_that_is_written_to_is_the_same_at_every_walk():
+    model = Net(lambda m, x: m.head(CONSTANT.expand(len(x), SIZE).clone().mul_(x)), head=nn.Linear(6, 2))
+    tape = lrp.record(model, vectors(2, SIZE))
+    first, second = (tape.explain(BASELINE, lrp.Target.logit(c)).relevance for c in (0, 0))
+    other = tape.explain(BASELINE, lrp.Target.logit(1)).relevance
+    assert torch.equal(first, second)
+    torch.testing.assert_close(other, model.head.weight[1] * CONSTANT * vectors(2, SIZE))
+
+
 def test_the_largest_takes_what_the_quotient_owes_it():
     """x / max |x|, x = (1, -1, 3), summed: 1/3 and -1/3, and of the largest 1/3 - 3/9, times 3."""
     model = Net(lambda m, x: m.head(x / x.abs().amax(1, keepdim=True)), head=nn.Linear(3, 1, bias=False))

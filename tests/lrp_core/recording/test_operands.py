@@ -196,7 +196,7 @@ def test_what_only_looks_is_a_constant_from_there_on():
         (lambda x: (torch.eye(3, dtype=D).to_sparse() * x).to_dense(), "mul makes a sparse tensor"),
         (lambda x: x * torch.full_like(x, x.sum()), "'full_like'"),
     ],
-    ids=["view of a constant", "slope", "slope of a constant", "other bits", "sparse signal", "tensor made of a signal"],
+    ids=["view of a constant", "slope", "slope of a constant", "other bits", "sparse", "filled by a signal"],
 )  # fmt: skip
 def test_what_cannot_be_followed_is_refused(function, message):
     with pytest.raises((ValueError, lrp.UnsupportedOp), match=rf"{message}.*\.$"):
