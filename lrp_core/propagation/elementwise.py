@@ -145,7 +145,7 @@ def addition(step: Step, message: Message, context: Context) -> Outcome:
         elif not isinstance(operand, Tensor) and operand == 0:
             continue  # sum() of Python starts with 0
         else:
-            constant = constant + row_sums(ratio.s * (operand * factor), context.rows)
+            constant = constant + row_sums(ratio.s * operand, context.rows) * factor
     return Outcome(tuple(messages), epsilon=ratio.epsilon, constant=constant, dropped=ratio.dropped)
 
 

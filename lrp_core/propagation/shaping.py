@@ -92,12 +92,15 @@ def moved(step: Step, arrived: Message | tuple[Message | None, ...], context: Co
     ))  # fmt: skip
 
 
-NUMBERS: dict[str, tuple[int | str, ...]] = {
-    "masked_fill": (2, "value"),
+JOINED = {"cat", "stack", "hstack", "vstack", "dstack"}
+
+GIVING: dict[str, tuple[int | str, ...]] = {
+    **dict.fromkeys(JOINED, (0, "tensors")),
+    "masked_fill": (0, 2, "value"),
     "pad": (3, "value"),
-    "where": (1, 2, "input", "other"),
+    "where": (0, 1, 2, "input", "other"),
 }
-"""where an argument may stand, or how it is called, that is a number and becomes part of the output"""
+"""where an argument stands, or how it is called, whose numbers become part of the output, of whatever type they are"""
 
 
 def _has_constants(step: Step) -> bool:
@@ -105,22 +108,26 @@ def _has_constants(step: Step) -> bool:
         mode = step.args[2] if len(step.args) > 2 else step.kwargs.get("mode", "constant")
         return bool(mode == "constant")
     items: list[tuple[int | str, Any]] = [*enumerate(step.args), *step.kwargs.items()]
-    return any(_is_number(step, place, item) for place, item in items) or any(
-        t.is_floating_point() for t in found((step.args, step.kwargs), Tensor)
+    giving = GIVING.get(step.op, ())
+    return any(isinstance(item, int | float) for place, item in items if place in giving) or any(
+        _gives(step, place, tensor) for place, item in items for tensor in found(item, Tensor)
     )
 
 
-def _is_number(step: Step, place: int | str, item: Any) -> bool:
-    return isinstance(item, int | float) and place in NUMBERS.get(step.op, ())
+def _gives(step: Step, place: int | str, tensor: Tensor) -> bool:
+    """Whether a constant tensor has numbers for the output, as an index and a condition have not."""
+    if tensor.dtype == torch.bool and step.op not in JOINED:
+        return False
+    return tensor.is_floating_point() or place in GIVING.get(step.op, ())
 
 
 def _without_constants(step: Step, ones: list[Tensor]) -> list[Tensor]:
     """1 where the output comes from an input, 0 where it is a constant."""
 
     def zero(place: int | str, item: Any) -> Any:
-        if _is_number(step, place, item):
-            return 0.0
-        return replaced(item, Tensor, lambda t: torch.zeros_like(t) if t.is_floating_point() else t)
+        if isinstance(item, int | float):
+            return 0.0 if place in GIVING.get(step.op, ()) else item
+        return replaced(item, Tensor, lambda t: torch.zeros_like(t) if _gives(step, place, t) else t)
 
     args = tuple(zero(place, item) for place, item in enumerate(step.args))
     kwargs = {name: zero(name, item) for name, item in step.kwargs.items()}

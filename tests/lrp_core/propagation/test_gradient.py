@@ -129,3 +129,4 @@ def test_the_largest_takes_what_the_quotient_owes_it():
     x = torch.tensor([[1.0, -1.0, 3.0]], dtype=torch.float64)
     relevance = lrp.record(model, x).explain(BASELINE, lrp.Target.logit(0)).relevance
     torch.testing.assert_close(relevance, torch.tensor([[1 / 3, -1 / 3, 0.0]], dtype=torch.float64))
+    assert_baseline_is_autograd(graph(["largest"], [0]), torch.ones(2, SIZE, dtype=torch.float64))  # all are largest
