@@ -143,8 +143,7 @@ def _by_weights(layer: Layer, rule: Rule) -> Outcome:
     """w^2 and flat: shares that do not depend on the input."""
     w = layer.map.weight
     weight = w.square() if isinstance(rule, WSquare) else torch.ones_like(w)
-    one = layer.x[:1] if layer.x.dim() > 1 else layer.x
-    denominator = layer.map.forward(torch.ones_like(one), weight)
+    denominator = layer.map.forward(torch.ones_like(layer.map.sample(layer.x)), weight)
     s, dropped = over(layer.message, denominator.expand(layer.step.outputs[0].shape), layer.context.rows)
     return Outcome((layer.context.message(layer.map.transpose(s, weight, layer.x)),), dropped=dropped)
 

@@ -44,7 +44,7 @@ def _walls(bound: float | tuple[float, ...], x: Tensor, map_: LinearMap, layer: 
         raise ValueError(f"ZBox has {len(values)} bounds, but layer {layer} has {x.shape[axis]} input channels.")
     shape = [1] * x.dim()
     shape[axis] = -1
-    return values.reshape(shape).expand(1, *x.shape[1:])
+    return values.reshape(shape).expand_as(map_.sample(x))
 
 
 def _input_axis(map_: LinearMap) -> int | None:

@@ -20,18 +20,17 @@ def propagate(step: Step, arrived: Message | tuple[Message | None, ...], context
     messages = arrived if isinstance(arrived, tuple) else (arrived,)
     bias: Any = 0.0
     if isinstance(arrived, Message) and step.map is not None:
-        x = step.inputs[0].tensor
-        assert x is not None
+        x = step.inputs[0].available()
         passed: tuple[Message | None, ...] = (
             context.message(step.map.transpose(arrived.coefficient, step.map.weight, x), x),
         )
         if step.map.bias is not None:
             bias = step.map.weighed(arrived.coefficient, step.map.bias, context.rows)
     elif isinstance(arrived, Message) and step.op == "relu":
-        output = step.outputs[0].tensor
+        output = step.outputs[0].available()
         slope = torch.ops.aten.threshold_backward(arrived.coefficient, output, 0)
         passed = (context.message(slope, step.inputs[0].tensor if step.inputs[0].tensor is not None else output),)
-    elif isinstance(arrived, Message) and "winners" in step.memo:
+    elif isinstance(arrived, Message) and "spatial" in step.memo:
         passed = max_pool(step, arrived, context).messages
     else:
         passed = _chained(step, messages, context)

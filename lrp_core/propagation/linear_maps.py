@@ -32,6 +32,9 @@ class LinearMap:
     output_axis = -1
     """axis of z that counts the outputs, along which the bias lies"""
 
+    rows_are_alike = True
+    """whether what lies along the first axis of x is mapped alike, so that what holds for one holds for all"""
+
     def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         """map(x, weight) + bias."""
         raise NotImplementedError
@@ -40,8 +43,14 @@ class LinearMap:
         """The transposed map of ``s`` (shaped like z), shaped like ``x``."""
         raise NotImplementedError
 
+    def sample(self, x: Tensor) -> Tensor:
+        """As much of x as shows how every output is fed."""
+        return x[:1] if self.rows_are_alike and x.dim() > 1 else x
+
     def outputs_in(self, s: Tensor) -> Tensor:
         """The outputs for which there is anything in ``s``, in order."""
+        if not s.numel():  # an expert that no token was sent to
+            return s.new_zeros(0, dtype=torch.long)
         others = [axis for axis in range(s.dim()) if axis != self.output_axis % s.dim()]
         lowest, highest = (s.amin(others), s.amax(others)) if others else (s, s)
         return ((lowest != 0) | (highest != 0)).nonzero().flatten()
@@ -56,7 +65,7 @@ class LinearMap:
         And what outputs without any input keep, shaped so that it has the rows of ``s``.
         """
         every = torch.ones_like(self.weight)
-        count = self.forward(torch.ones_like(x[:1]), every)
+        count = self.forward(torch.ones_like(self.sample(x)), every)
         return self.transpose(s / count.masked_fill(count == 0, torch.inf), every, x), s * (count == 0)
 
     def along_outputs(self, vector: Tensor, dims: int) -> Tensor:
@@ -152,6 +161,8 @@ class Contraction(LinearMap):
     """Any other operation that is linear in x for a fixed weight: einsum, const @ x, batched products."""
 
     operation: Callable[[Tensor, Tensor], Tensor]
+
+    rows_are_alike = False
 
     def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         z = self.operation(x, weight)

@@ -94,7 +94,7 @@ def step_dtype(step: Step, context: Context) -> torch.dtype:
 
 def _has_constants(step: Step) -> bool:
     return step.op in ("pad", "masked_fill") or any(
-        t.is_floating_point() for t in found((step.args, step.kwargs), Tensor)
+        t.is_floating_point() or t.is_complex() for t in found((step.args, step.kwargs), Tensor)
     )
 
 
@@ -102,7 +102,7 @@ def _without_constants(step: Step, ones: list[Tensor]) -> list[Tensor]:
     """1 where the output comes from an input, 0 where it is a constant."""
 
     def zero(tree: Any) -> Any:
-        return replaced(tree, Tensor, lambda t: torch.zeros_like(t) if t.is_floating_point() else t)
+        return replaced(tree, Tensor, lambda t: torch.zeros_like(t) if t.is_floating_point() or t.is_complex() else t)
 
     plain = Step(**{**vars(step), "args": zero(step.args), "kwargs": zero(step.kwargs)})
     if step.op == "pad" and step.kwargs.get("mode", "constant") == "constant":

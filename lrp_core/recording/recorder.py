@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import wraps
 from typing import Any
 
 import torch
@@ -118,6 +119,8 @@ class Recorder(TorchFunctionMode):
         kwargs = kwargs or {}
         name = op_name(function)
         tensors = found(args, Tensor) + (found(kwargs, Tensor) if kwargs else [])
+        if torch._C._functorch.peek_interpreter_stack() is not None:
+            self._refuse_hidden(name, tensors)
         if self._stale and any(id(t) in self._stale for t in tensors):
             raise ValueError(
                 f"{name} reads a view of a tensor that was changed in place; LRP cannot follow such a view."
@@ -135,17 +138,32 @@ class Recorder(TorchFunctionMode):
         call_args, call_kwargs = replaced((args, kwargs), Tensor, self._current)
         in_place = _is_in_place(function, kwargs)
         views = self._protect(args[0], name) if in_place and isinstance(args[0], Tensor) else []
+        before = call_args[0].clone() if in_place and isinstance(call_args[0], Tensor) else None
         result, operation, memo = self._run(name, function, args, kwargs)
         changed = args[0] if in_place and result is None else result
         outputs = [t for t in found(changed, Tensor) if t.is_floating_point() or t.is_complex()]
-        if not outputs or (changed is args[0] and not in_place):
+        if not outputs or (args and changed is args[0] and not in_place):
             return result  # nothing that relevance could reach, or the operation did nothing
+        function = memo.pop("function", function)  # another form of the same that has a derivative
+        if in_place and isinstance(call_args[0], Tensor):  # written over a constant, which is what it was on each run
+            function, call_args = _on_a_copy(function), (before, *call_args[1:])
         self._stale |= {id(view): view for view, before in views if not torch.equal(view, before)}
         for key, item in memo.items():
             if isinstance(item, LinearMap) and not all(id(source) in self._own for source in item.sources):
                 memo[key] = replace(item, sources=())  # made on the fly: not to be kept with the model
         self._add(name, function, call_args, call_kwargs, operation, memo, tensors, outputs)
         return result
+
+    def _refuse_hidden(self, name: str, tensors: list[Tensor]) -> None:
+        """Inside torch.vmap and torch.func each tensor is wrapped in another, which would pass for a constant."""
+        for tensor in tensors:
+            while torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+                tensor = torch._C._functorch.get_unwrapped(tensor)
+            if id(tensor) in self._live:
+                raise ValueError(
+                    f"The operation {name!r} runs inside torch.vmap or torch.func, where LRP cannot follow it; write "
+                    "that part of the model with operations on whole batches."
+                )
 
     def _run(self, name: str, function: Any, args: Any, kwargs: Any) -> tuple[Any, Operation | None, dict[str, Any]]:
         """The result, the operation that will pass relevance back (None: unsupported), and what it will need."""
@@ -238,6 +256,18 @@ class Recorder(TorchFunctionMode):
             if tensor is not target:
                 views.append((tensor, value.tensor))
         return views
+
+
+def _on_a_copy(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same operation in place, on a copy of what it would write over."""
+
+    @wraps(function)
+    def run(target: Tensor, *args: Any, **kwargs: Any) -> Any:
+        copy = target.clone()
+        result = function(copy, *args, **kwargs)
+        return copy if result is None else result
+
+    return run
 
 
 def _is_in_place(function: Any, kwargs: Mapping[str, Any]) -> bool:
