@@ -19,6 +19,9 @@ GATES = {"sigmoid": 3, "hardsigmoid": 3, "softmax": 3, "silu": 2, "gelu": 2, "re
 """operations that make a gate, a factor that lets a signal through; of two, the higher one is the gate"""
 
 
+PICKS = ("topk", "sort", "amax", "max")
+"""operations that pick some of the numbers: gates that are picked are gates"""
+
 SIGN_KEEPING = {"gelu", "silu", "tanh", "mish", "elu", "celu", "selu", "leaky_relu", "hardswish", "softsign"}
 """activations whose result has the sign of their input or is 0, and is 0 at 0; ReLU has ways of its own"""
 
@@ -172,6 +175,10 @@ def gate_rank(value: Value) -> int:
     producer = value.producer
     if producer is None:
         return 0
+    if "softmax" in producer.memo:
+        return GATES["softmax"]
+    if producer.op in PICKS or (producer.op == "div" and producer.silent == (1,)):
+        return gate_rank(producer.inputs[0])
     if producer.kind == "shape" or (producer.op in ("mul", "div") and len(producer.inputs) == 1):
         return gate_rank(producer.inputs[0])
     return GATES.get(producer.op, 0)
