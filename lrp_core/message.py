@@ -30,7 +30,10 @@ class Message:
 
     @property
     def relevance(self) -> Tensor:
-        """R as a tensor."""
+        """R as a tensor; of a complex value, that of its real and that of its imaginary part as one complex number."""
+        if self.value is not None and self.value.is_complex():
+            c, v = (torch.view_as_real(t.resolve_conj()) for t in (self.coefficient, self.value))
+            return torch.view_as_complex(c * v)
         return self.coefficient if self.value is None else self.coefficient * self.value
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,13 +18,25 @@ class Rows:
     """A tensor read in order is ``outer`` blocks, each with ``count`` rows of equal length: (outer, count, rest).
 
     Batch first is ``outer`` 1; sequence first, (L, B, E), is L; heads before the batch, (H * B, L, E), is H.
+    Tokens on their way to an expert come from any row: ``owners`` then names the row of each entry of the first axis.
     """
 
     count: int
     outer: int = 1
+    owners: tuple[int, ...] | None = None
+
+    def entries(self, shape: Sequence[int], device: Any = None) -> Tensor | int:
+        """How many numbers of a tensor of this shape each row has: one for all, or (B,)."""
+        total = torch.Size(shape).numel()
+        if self.owners is None:
+            return total // self.count
+        sizes = torch.bincount(torch.tensor(self.owners, dtype=torch.long, device=device), minlength=self.count)
+        return sizes.clamp(min=1) * (total // len(self.owners))
 
     def spread(self, per_row: Tensor, shape: Sequence[int]) -> Tensor:
         """One number per row, (B,), repeated so that it broadcasts over a tensor of this shape."""
+        if self.owners is not None:
+            return per_row[list(self.owners)].reshape(-1, *[1] * (len(shape) - 1))
         if self.outer == 1 and shape[0] % self.count == 0:  # else an axis of one entry lies before the rows
             return per_row.repeat_interleave(shape[0] // self.count).reshape(-1, *[1] * (len(shape) - 1))
         return per_row.reshape(1, -1, 1).expand(self.outer, self.count, _rest(shape, self)).reshape(tuple(shape))
@@ -36,10 +49,15 @@ def _rest(shape: Sequence[int], rows: Rows) -> int:
 def row_sums(tensor: Tensor, rows: Rows, weights: Tensor | None = None) -> Tensor:
     """Sum of ``tensor`` (times ``weights``, same shape) over each row: (B,) in float64.
 
-    Long rows are summed in pieces, so that float32 keeps its digits.
+    Long rows are summed in pieces, so that float32 keeps its digits. A complex number counts as its two parts.
     """
     if not tensor.numel():
         return tensor.new_zeros(rows.count, dtype=torch.float64)
+    if tensor.is_complex():
+        tensor = torch.view_as_real(tensor.resolve_conj())
+        weights = None if weights is None else torch.view_as_real(weights.resolve_conj())
+    if rows.owners is not None:
+        return _sums_of_owners(tensor if weights is None else tensor * weights, rows)
     tensor, weights = in_memory_order(tensor, weights)
     if rows.count == 1:
         flat, others = tensor.reshape(-1), None if weights is None else weights.reshape(-1)
@@ -61,10 +79,18 @@ def _sum(flat: Tensor, weights: Tensor | None) -> Tensor:
     return flat.sum() if weights is None else torch.dot(flat, weights)
 
 
+def _sums_of_owners(tensor: Tensor, rows: Rows) -> Tensor:
+    of_entries = tensor.flatten(1).sum(1, dtype=torch.float64) if tensor.dim() > 1 else tensor.double()
+    owners = torch.tensor(rows.owners, dtype=torch.long, device=tensor.device)
+    return of_entries.new_zeros(rows.count).index_add_(0, owners, of_entries)
+
+
 def weighed(s: Tensor, vector: Tensor, rows: Rows) -> Tensor:
     """``s`` (..., K) times ``vector`` (K,), summed over each row: (B,) in float64."""
     if rows.count == 1:
         return torch.dot(s.reshape(-1, len(vector)).sum(0), vector).double()[None]
+    if rows.owners is not None:
+        return row_sums(s * vector, rows)
     if s.shape != (rows.count, len(vector)):
         s = s.reshape(rows.outer, rows.count, -1, len(vector)).sum((0, 2))
     return torch.mv(s, vector).double()

@@ -208,7 +208,8 @@ def is_nonnegative(value: Value) -> bool:
     step = value.producer
     if step is None:
         return False
-    return step.op == "relu" or (step.kind == "pool" and len(step.inputs) == 1 and is_nonnegative(step.inputs[0]))
+    pools = step.kind == "pool" and len(step.inputs) == 1 and not {"gathers", "mixes"} & step.memo.keys()
+    return step.op == "relu" or (pools and is_nonnegative(step.inputs[0]))
 
 
 def can_be_dropped(value: Value) -> bool:

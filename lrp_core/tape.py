@@ -99,7 +99,11 @@ class Tape:
                 return None
             if "masking" in step.memo:
                 return None
-            if step.kind in ("add", "norm") or (step.kind == "pool" and "winners" not in step.memo):
+            if (
+                step.kind in ("add", "norm")
+                or (step.kind == "linear" and "complex" in step.memo)
+                or (step.kind == "pool" and "winners" not in step.memo)
+            ):
                 return composite.of_sum(names, step.kind)
             return None
 
@@ -232,7 +236,10 @@ def without_masked(scores: Tensor) -> Tensor:
 
 def _own(message: Message) -> Tensor:
     """Relevance that the caller may write to: the walk that is kept does not share it."""
-    return message.relevance.clone() if message.value is None else message.relevance
+    relevance = message.relevance
+    if relevance.is_complex():  # that of a complex number is the sum of what its two parts have
+        return relevance.real + relevance.imag
+    return relevance.clone() if message.value is None else relevance
 
 
 def _check(value: object, wanted: type, what: str, example: str) -> None:

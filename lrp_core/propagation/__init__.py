@@ -1,5 +1,33 @@
 """How relevance passes each kind of step. Importing this room fills the table of operations (``registry.py``)."""
 
-from . import affine_ops, attention, elementwise, norms, pooling, products, recurrent, shaping
+from . import (
+    affine_ops,
+    attention,
+    elementwise,
+    gathering,
+    norms,
+    pooling,
+    products,
+    recurrent,
+    routing,
+    sampling,
+    shaping,
+)
 
-__all__ = ["affine_ops", "attention", "elementwise", "norms", "pooling", "products", "recurrent", "shaping"]
+# isort: split
+from . import frequency  # of several that accept a call the last counts, and calls on complex numbers are for this one
+
+__all__ = [
+    "affine_ops",
+    "attention",
+    "elementwise",
+    "frequency",
+    "gathering",
+    "norms",
+    "pooling",
+    "products",
+    "recurrent",
+    "routing",
+    "sampling",
+    "shaping",
+]

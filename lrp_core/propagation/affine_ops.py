@@ -23,7 +23,7 @@ def _sources(*tensors: Tensor | None) -> tuple[Tensor, ...]:
 
 
 def _ran(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], map_: LinearMap) -> Any:
-    return function(*args, **kwargs), {"map": map_}
+    return None if map_.weight.is_complex() else (function(*args, **kwargs), {"map": map_})
 
 
 def _conv_map(
@@ -143,7 +143,7 @@ def _run_batch_norm(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 propagates("conv1d", "conv2d", "conv3d", kind="conv", run=_run_layer)(propagate)
 propagates("conv_transpose1d", "conv_transpose2d", "conv_transpose3d", kind="conv", run=_run_layer)(propagate)
 propagates(F.linear, kind="linear", run=_run_layer)(propagate)
-propagates(torch.matmul, torch.mm, torch.bmm, "rmatmul", kind="linear", run=_run_product)(propagate)
+propagates(torch.matmul, torch.mm, torch.bmm, "rmatmul", "sparse_mm", kind="linear", run=_run_product)(propagate)
 propagates(torch.addmm, kind="linear", run=_run_addmm)(propagate)
 propagates(torch.einsum, kind="linear", run=_run_einsum)(propagate)
 propagates(F.batch_norm, kind="norm", run=_run_batch_norm)(propagate)

@@ -40,7 +40,7 @@ def softmax(step: Step, message: Message, context: Context) -> Outcome:
         back = torch.ops.aten._softmax_backward_data(message.coefficient, s, axis, s.dtype)
     else:
         back = message.relevance - s * message.relevance.sum(axis, keepdim=True)
-    return _with_the_rest(step, message, back, context)
+    return with_the_rest(step, message, back, context)
 
 
 @propagates(torch.log_softmax, kind="attention", run=_run_softmax)
@@ -49,7 +49,7 @@ def log_softmax(step: Step, message: Message, context: Context) -> Outcome:
     c, dropped = coefficient_of(step, message, context)
     if context.composite.attention != "cp":
         c = c - step.outputs[0].available().exp() * c.sum(step.memo["axis"], keepdim=True)
-    return _with_the_rest(step, message, c, context, dropped)
+    return with_the_rest(step, message, c, context, dropped)
 
 
 def _no_attention(step: Step) -> UnsupportedOp:
@@ -61,7 +61,7 @@ def _no_attention(step: Step) -> UnsupportedOp:
     )
 
 
-def _with_the_rest(
+def with_the_rest(
     step: Step, message: Message, back: Tensor, context: Context, dropped: Tensor | float = 0.0
 ) -> Outcome:
     """Relevance x * back of the scores x, without their masked entries; what it is short of goes to the softmax."""

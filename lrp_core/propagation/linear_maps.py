@@ -50,6 +50,8 @@ class LinearMap:
 
     def outputs_in(self, s: Tensor) -> Tensor:
         """The outputs for which there is anything in ``s``, in order."""
+        if not s.numel():  # an expert that no token was sent to
+            return s.new_zeros(0, dtype=torch.long)
         others = [axis for axis in range(s.dim()) if axis != self.output_axis % s.dim()]
         lowest, highest = (s.amin(others), s.amax(others)) if others else (s, s)
         return ((lowest != 0) | (highest != 0)).nonzero().flatten()

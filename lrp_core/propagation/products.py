@@ -37,6 +37,8 @@ def two_operands(step: Step, message: Message, context: Context) -> Outcome:
     """AttnLRP: half each. CP-LRP: nothing to attention weights or another gate, all to the other; else half each."""
     s, dropped = coefficient_of(step, message, context)
     shares = halves_or_signal(step.inputs, context)
+    if step.silent:
+        shares = (0.0, 1.0) if step.silent == (0,) else (1.0, 0.0)
     return Outcome(_pulled(step, s, shares, context), dropped=dropped)
 
 

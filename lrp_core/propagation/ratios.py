@@ -48,7 +48,7 @@ def _root_mean_square(step: Step, rows: Rows) -> Tensor:
     """Of z, per row, in the type of z."""
     kept = step.outputs[0].tensor
     z = kept if kept is not None else step.run_again()
-    return row_sums(z, rows, z).div(z.numel() // rows.count).sqrt().to(z.dtype)
+    return row_sums(z, rows, z).div(rows.entries(z.shape, z.device)).sqrt().to(z.dtype.to_real())
 
 
 @dataclass(frozen=True, eq=False)

@@ -118,7 +118,7 @@ def _gives(step: Step, place: int | str, tensor: Tensor) -> bool:
     """Whether a constant tensor has numbers for the output, as an index and a condition have not."""
     if tensor.dtype == torch.bool and step.op not in JOINED:
         return False
-    return tensor.is_floating_point() or place in GIVING.get(step.op, ())
+    return tensor.is_floating_point() or tensor.is_complex() or place in GIVING.get(step.op, ())
 
 
 def _without_constants(step: Step, ones: list[Tensor]) -> list[Tensor]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from .finish import is_finite
+from .hidden import scripted_function
 
 
 def chosen(result: Any, output: str | int | Callable[[Any], Tensor] | None) -> Any:
@@ -46,6 +47,11 @@ def modules_of(model: nn.Module) -> list[tuple[str, nn.Module]]:
     modules = list(model.named_modules(remove_duplicate=False))
     if any(isinstance(module, torch.jit.ScriptModule) for _, module in modules):
         raise TypeError("The model holds a TorchScript module, whose operations cannot be seen; use its Python source.")
+    if (scripted := scripted_function(module for _, module in modules)) is not None:
+        raise TypeError(
+            f"The model calls {scripted!r}, which torch.jit has compiled, so that its operations cannot be seen; use "
+            "its Python source."
+        )
     if any(module.training for _, module in modules):
         raise ValueError("The model is in train mode; call model.eval() first.")
     if any(p.dtype in (torch.float16, torch.bfloat16) for p in model.parameters()):

@@ -8,6 +8,7 @@ activation passes its relevance to the signal, so the gate takes none.
 from __future__ import annotations
 
 from ..steps import Step, Value
+from .state_space import find_state_spaces
 
 ENTRYWISE = {"add", "sub", "rsub", "mul", "div", "neg", "pow", "square", "sqrt", "rsqrt", "exp", "abs", "log1p"}
 ENTRYWISE |= {"tanh", "sigmoid", "erf", "softplus", "relu", "relu6", "clamp", "hardsigmoid", "hardtanh", "reciprocal"}
@@ -24,16 +25,19 @@ def find_constants(steps: list[Step], output: Value) -> None:
             if not of_inputs and root.shape == step.outputs[0].shape:
                 roots[step.outputs[0]] = root
         step.silent = _silent(step, roots)
+    find_state_spaces(steps)
     _mark_reached(steps, output)
 
 
 def _silent(step: Step, roots: dict[Value, Value]) -> tuple[int, ...]:
+    if "looked_at" in step.memo:
+        return tuple(place for place in step.memo["looked_at"] if place < len(step.inputs))
     if step.op == "gated":
         return (len(step.inputs) - 1,) if isinstance(step.args[1], Value) else ()
     if len(step.inputs) != 2 or step.op not in ("mul", "div"):
         return ()
     if step.op == "div":
-        return (1,)
+        return () if "softmax" in step.memo else (1,)
     deviations = [place for place, value in enumerate(step.inputs) if _is_deviation(value)]
     if len(deviations) == 1:
         return tuple(deviations)
@@ -76,6 +80,6 @@ def _mark_reached(steps: list[Step], output: Value) -> None:
             reached.update(value for place, value in enumerate(step.inputs) if place not in step.silent)
             read.update((*step.inputs, *step.outputs))
     for step in steps:
-        for value in step.outputs:
+        for value in step.outputs if len(step.outputs) == 1 else ():  # several are not computed again
             if not step.reached and value not in read:
                 value.tensor = None

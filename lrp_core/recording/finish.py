@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..propagation.linear_maps import Diagonal, merge
 from ..propagation.weights import WeightCache
+from ..propagation.written_softmax import find_written_softmaxes
 from ..steps import Step, Value, can_be_dropped
 from ..tape import Tape, without_masked
 from .constants import find_constants
@@ -32,6 +33,7 @@ def finish(
     _check_numbers(result, scores, readout)
     needed = _leading_to(output)
     steps = _merged([step for step in steps if step in needed], output, weights)
+    find_written_softmaxes(steps)
     find_constants(steps, output)
     find_gates(steps)
     live = set(steps)

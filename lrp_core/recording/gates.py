@@ -23,6 +23,9 @@ GATES = {
 SCALED = {"mul", "div", "gated", "add", "sub", "rsub", "neg"}
 """one gate and constants are still that gate"""
 
+PICKS = {"topk", "sort", "amax", "max"}
+"""these pick some of the numbers: gates that are picked are gates"""
+
 JOINED = SCALED | {"matmul", "bmm", "einsum", "mean", "sum"}
 """of sure gates alone, these make another"""
 
@@ -38,12 +41,14 @@ def find_gates(steps: list[Step]) -> None:
 def _gate_of(step: Step) -> int:
     if step.op in GATES:
         return GATES[step.op]
+    if "softmax" in step.memo:  # written out by the model
+        return GATES["softmax"]
     if step.map is not None:
         return GATES["softmax"] if step.inputs[0].gate == GATES["softmax"] and _mixes_heads(step) else 0
     silent = step.silent if step.op != "gated" else ()
     gates = [value.gate for place, value in enumerate(step.inputs) if place not in silent]
     gate = min(gates, default=0)
-    if not gate or step.kind == "shape" or (step.op in SCALED and len(gates) == 1):
+    if not gate or step.kind == "shape" or step.op in PICKS or (step.op in SCALED and len(gates) == 1):
         return gate
     return gate if gate >= SURE and (step.kind == "activation" or step.op in JOINED) else 0
 

@@ -16,6 +16,7 @@ from ..propagation.linear_maps import Dense, Diagonal
 from ..propagation.sparse_products import SparseProduct
 from ..rows import Rows
 from ..steps import Step, Value, found
+from . import any_order
 
 REDUCTIONS = ("mean", "sum", "amax", "max")
 IN_PLACE_KINDS = ("activation", "add")
@@ -35,9 +36,9 @@ def place_rows(steps: list[Step], sources: list[Value], output: Value, count: in
         source.rows = Rows(count, _outer_along_time(source, count) or _outer_of_source(source.shape, count))
     for step in steps:
         if step.reached and step.operation is not None:
-            for value, outer in zip(step.outputs, _outers_after(step, count), strict=True):
-                value.rows = Rows(count, outer)
-    if output.rows.outer != 1:
+            for value, rows in zip(step.outputs, _rows_after(step, count), strict=True):
+                value.rows = rows
+    if output.rows != in_front:
         raise ValueError("The model's output does not have the batch axis in front; record one row at a time.")
 
 
@@ -216,8 +217,40 @@ def _laid_out(number: Tensor, shape: torch.Size, outer: int) -> Tensor:
 
 def _possible(shape: torch.Size, count: int) -> Iterator[int]:
     before = 1
-    for size in shape:
+    for size in shape if shape.numel() else ():
         if size % count == 0:
             blocks = size // count
             yield from (before * part for part in range(1, blocks + 1) if blocks % part == 0)
         before *= size
+
+
+def _rows_after(step: Step, count: int) -> list[Rows]:
+    """Side by side where they lie so, else in any order."""
+    if "gathers" in step.memo:
+        return _known(step, any_order.gathered(step, count, _possible))
+    scattered = any(value.rows.owners is not None for value in step.inputs)
+    if "mixes" in step.memo:
+        axis, before = (0, 1) if scattered else _axis_of(step.inputs[0], step)
+        return _known(step, any_order.beside(step.memo["mixes"], step, axis, before))
+    if step.op in ("real", "imag"):
+        return [step.inputs[0].rows]
+    if scattered and step.kind != "shape":
+        entrywise = step.kind in IN_PLACE_KINDS or step.op in ("mul", "div")
+        works_along = 0 in _reduced_axes(step) if step.op in REDUCTIONS else not entrywise and _works_along(step, 0)
+        return _known(step, any_order.kept(step, works_along or step.op == "einsum", entrywise))
+    if not scattered:
+        try:
+            return [Rows(count, outer) for outer in _outers_after(step, count)]
+        except ValueError:
+            if step.kind != "shape":
+                raise
+    places = any_order.moved(step, count, _possible)
+    if places is None:
+        raise _mixed(step)
+    return places
+
+
+def _known(step: Step, rows: Rows | None) -> list[Rows]:
+    if rows is None:
+        raise _mixed(step)
+    return [rows] * len(step.outputs)

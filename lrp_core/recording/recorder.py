@@ -117,6 +117,8 @@ class Recorder(TorchFunctionMode):
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = op_name(function)
         kwargs = kwargs or {}
+        if torch._C._functorch.peek_interpreter_stack() is not None:
+            self._refuse_hidden(name, found((args, kwargs), Tensor))
         if kwargs or name in REWRITTEN:
             args, kwargs = sorted_call(name, args, kwargs)
             if kwargs.get("out") is not None:
@@ -156,7 +158,8 @@ class Recorder(TorchFunctionMode):
             raise ValueError(
                 f"{name} makes a sparse tensor of the input; LRP follows dense ones, beside sparse constants."
             )
-        if target is not None and call is not function:
+        call = memo.pop("function", call)  # another form of the same that has a derivative
+        if target is not None and id(target) not in self._live:
             self._overtaken.add(target.untyped_storage().data_ptr())
         self._stale |= {id(view): view for view, before in views if not torch.equal(view, before)}
         for key, item in memo.items():
@@ -206,6 +209,17 @@ class Recorder(TorchFunctionMode):
                 if is_dataclass(item) and not isinstance(item, type):
                     changed = {f.name: kept(v) for f in fields(item) if isinstance(v := getattr(item, f.name), Tensor)}
                     step.memo[key] = replace(item, **changed)
+
+    def _refuse_hidden(self, name: str, tensors: list[Tensor]) -> None:
+        """Inside torch.vmap and torch.func each tensor is wrapped in another, which would pass for a constant."""
+        for tensor in tensors:
+            while torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+                tensor = torch._C._functorch.get_unwrapped(tensor)
+            if id(tensor) in self._live:
+                raise ValueError(
+                    f"The operation {name!r} runs inside torch.vmap or torch.func, where LRP cannot follow it; write "
+                    "that part of the model with operations on whole batches."
+                )
 
     def _run(self, name: str, function: Any, args: Any, kwargs: Any) -> tuple[Any, Operation | None, dict[str, Any]]:
         """The result, the operation that will pass relevance back (None: unsupported), and what it will need."""

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..propagation.cells import CELLS, State
 from ..propagation.recurrent import recurrence
+from .rewriting import REWRITTEN
 
 Weights = Sequence[Tensor | None]
 
@@ -115,6 +116,7 @@ def _along(
 
 
 UNFOLDED: dict[str, Callable[..., Any]] = {
+    **REWRITTEN,
     "multi_head_attention_forward": _in_the_open(F.multi_head_attention_forward),
     "normalize": _in_the_open(F.normalize),
     "lstm": _layers("lstm", torch.lstm),
