@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def adjoint(operation: Callable[..., Any], inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> list[Tensor]:
-    """Pull ``outputs`` (one tensor per output of ``operation(*inputs)``) back to the inputs.
+    """Pull ``outputs`` (one tensor per floating-point output of ``operation(*inputs)``) back to the inputs.
 
     Only shapes, strides and types of the inputs matter where the operation is linear; otherwise this is the
     vector-Jacobian product at the inputs. Inputs that the operation ignores get zeros.
@@ -18,6 +18,6 @@ def adjoint(operation: Callable[..., Any], inputs: Sequence[Tensor], outputs: Se
     with torch.inference_mode(False), torch.enable_grad():
         leaves = [(x.clone() if x.is_inference() else x.detach()).requires_grad_() for x in inputs]
         result = operation(*leaves)
-        results = [result] if isinstance(result, Tensor) else list(result)
+        results = [result] if isinstance(result, Tensor) else [r for r in result if r.is_floating_point()]
         pulled = torch.autograd.grad(results, leaves, list(outputs), allow_unused=True)
     return [torch.zeros_like(x) if back is None else back for x, back in zip(inputs, pulled, strict=True)]

@@ -31,7 +31,7 @@ def propagate(step: Step, arrived: Message | tuple[Message | None, ...], context
         output = step.outputs[0].tensor
         slope = torch.ops.aten.threshold_backward(arrived.coefficient, output, 0)
         passed = (context.message(slope, step.inputs[0].tensor if step.inputs[0].tensor is not None else output),)
-    elif isinstance(arrived, Message) and "winners" in step.memo:
+    elif isinstance(arrived, Message) and "spatial" in step.memo:
         passed = max_pool(step, arrived, context).messages
     else:
         passed = _chained(step, messages, context)

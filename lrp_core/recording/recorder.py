@@ -15,16 +15,20 @@ from ..propagation.cells import CELLS
 from ..propagation.elementwise import is_mask, keeps_sign
 from ..propagation.linear_maps import LinearMap
 from ..propagation.weights import cache_of
+from ..propagation.writing import OnACopy, seen_after
 from ..registry import lookup, op_name
-from ..steps import Operation, Step, Value, can_be_dropped, found, replaced
+from ..steps import Operation, Step, Value, found, replaced
 from ..tape import Tape
 from .call import check_input, chosen, modules_of, named_arguments
 from .finish import finish
+from .memory import Memory, before_constant_write
 from .unfolding import UNFOLDED
 
 MAKES_CONSTANTS = {"zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like"} | {
     f"new_{name}" for name in ("zeros", "ones", "empty", "full", "tensor")
 }
+LIKE_ANOTHER = {"expand_as", "view_as", "reshape_as", "type_as", "to"}
+"""what takes no numbers from its second tensor, only a shape or a type"""
 LAYER_KINDS = ("conv", "linear", "norm")
 
 
@@ -73,8 +77,8 @@ class Recorder(TorchFunctionMode):
         self._own: set[int] = set()
         self._kept: list[Tensor] = []  # keeps ids in _owners from being reused
         self._live: dict[int, tuple[Tensor, Value]] = {}
-        self._stale: dict[int, Tensor] = {}
-        self._storages: dict[int, list[tuple[Tensor, Value]]] = {}
+        self._memory = Memory()
+        self._one_hots: list[Tensor] = []
         self._counts: dict[str, int] = {}
         for path, module in modules:
             owner = path.partition(".parametrizations")[0] or type(modules[0][1]).__name__
@@ -110,6 +114,7 @@ class Recorder(TorchFunctionMode):
                 f"The model's output is {tensor.dtype}; LRP explains scores, so choose those that it is made from with "
                 "record(..., output=...)."
             )
+        self._catch_up(tensor)
         if id(tensor) not in self._live:
             raise ValueError("The model's output does not depend on the input by any recorded operation.")
         return self._live[id(tensor)][1]
@@ -118,34 +123,86 @@ class Recorder(TorchFunctionMode):
         kwargs = kwargs or {}
         name = op_name(function)
         tensors = found(args, Tensor) + (found(kwargs, Tensor) if kwargs else [])
-        if self._stale and any(id(t) in self._stale for t in tensors):
-            raise ValueError(
-                f"{name} reads a view of a tensor that was changed in place; LRP cannot follow such a view."
-            )
-        if name in MAKES_CONSTANTS or not any(id(t) in self._live for t in tensors):
+        if self._memory.is_disturbed:
+            for tensor in tensors:
+                self._catch_up(tensor)
+        is_like = name in LIKE_ANOTHER and bool(args) and not self._tracked(args[0])
+        if name in MAKES_CONSTANTS or is_like or not any(id(t) in self._live for t in tensors):
             return self._constant(name, function, tensors, args, kwargs)
+        if isinstance(kwargs.get("out"), Tensor):
+            return self._into(kwargs["out"], function, args, {key: v for key, v in kwargs.items() if key != "out"})
 
+        in_place = _is_in_place(function, kwargs)
+        if in_place and not args:
+            args, kwargs = (kwargs["input"],), {key: v for key, v in kwargs.items() if key != "input"}
         if name in UNFOLDED and not lookup(name):
             with self:
                 unfolded = UNFOLDED[name](*args, **kwargs)
+                if unfolded is not NotImplemented and in_place:
+                    return args[0].copy_(unfolded)
             if unfolded is not NotImplemented:
                 if name in CELLS and self._tracked(unfolded[0]):
                     self._mark_end(self._live[id(unfolded[0])][1], tensors)
                 return unfolded
         call_args, call_kwargs = replaced((args, kwargs), Tensor, self._current)
-        in_place = _is_in_place(function, kwargs)
-        views = self._protect(args[0], name) if in_place and isinstance(args[0], Tensor) else []
+        step_function = function
+        if in_place:
+            if name == "set":
+                raise ValueError(
+                    "The model assigns to the data of a tensor that depends on the input; LRP cannot follow that, use "
+                    "copy_ instead."
+                )
+            if name == "setitem" or not self._tracked(args[0]):
+                call_args = (self._snapshot(args[0]), *call_args[1:])
+                step_function = OnACopy(function)
+            self._memory.before_write(args[0], name, self.steps, self._tracked(args[0]))
         result, operation, memo = self._run(name, function, args, kwargs)
         changed = args[0] if in_place and result is None else result
         outputs = [t for t in found(changed, Tensor) if t.is_floating_point() or t.is_complex()]
         if not outputs or (changed is args[0] and not in_place):
             return result  # nothing that relevance could reach, or the operation did nothing
-        self._stale |= {id(view): view for view, before in views if not torch.equal(view, before)}
         for key, item in memo.items():
             if isinstance(item, LinearMap) and not all(id(source) in self._own for source in item.sources):
                 memo[key] = replace(item, sources=())  # made on the fly: not to be kept with the model
-        self._add(name, function, call_args, call_kwargs, operation, memo, tensors, outputs)
+        self._add(name, step_function, call_args, call_kwargs, operation, memo, tensors, outputs)
+        if in_place:
+            self._memory.after_write(args[0], self._live[id(args[0])][1])
         return result
+
+    def _snapshot(self, target: Tensor) -> Any:
+        return self._live[id(target)][1] if id(target) in self._live else target.clone()
+
+    def _into(self, out: Tensor, function: Any, args: Any, kwargs: Any) -> Tensor:
+        """``out=``: the operation, and then a copy."""
+        with self:
+            result = function(*args, **kwargs)
+            if result.shape != out.shape:
+                raise ValueError(
+                    f"{op_name(function)} was given an out= of shape {tuple(out.shape)} for a result of shape "
+                    f"{tuple(result.shape)}; LRP needs them to be equal."
+                )
+            return out.copy_(result)
+
+    def _catch_up(self, tensor: Tensor) -> None:
+        """A tensor whose memory was written to through another: one step for each write since it was seen."""
+        known = self._live.get(id(tensor))
+        before, writes = self._memory.missed(tensor, None if known is None else known[1])
+        if not writes:
+            return
+        current: Any = before
+        for write in writes:
+            places = write.places_in(tensor)
+            if places is None:
+                continue
+            is_whole = bool((places >= 0).all())
+            function = torch.take if is_whole else seen_after
+            args: Any = (write.value, places) if is_whole else (current, write.value, places)
+            numbers = function(*(a.available() if isinstance(a, Value) else a for a in args))
+            operation = lookup(op_name(function))[0]
+            self._add(op_name(function), function, args, {}, operation, {}, [], [numbers])
+            current = self._live[id(numbers)][1]
+        if isinstance(current, Value):
+            self._track(tensor, current)
 
     def _run(self, name: str, function: Any, args: Any, kwargs: Any) -> tuple[Any, Operation | None, dict[str, Any]]:
         """The result, the operation that will pass relevance back (None: unsupported), and what it will need."""
@@ -190,11 +247,26 @@ class Recorder(TorchFunctionMode):
 
     def _constant(self, name: str, function: Any, tensors: list[Tensor], args: Any, kwargs: Any) -> Any:
         """An operation on constants: remember whose parameter it read; with token ids, an embedding is a source."""
+        if self.steps and args and isinstance(args[0], Tensor) and _is_in_place(function, kwargs):
+            before_constant_write(args[0], self.steps)
+        if name == "embedding_bag" and self.reads_ids and not lookup(name):
+            with self:
+                unfolded = UNFOLDED[name](*args, **kwargs)
+            if unfolded is not NotImplemented:
+                return unfolded
+        if kwargs.get("max_norm") is not None and len(args) > 1:  # torch would shorten vectors in the model's weights
+            args = (args[0], args[1].clone(), *args[2:])
         result = function(*args, **kwargs)
-        if isinstance(result, Tensor) and result.is_floating_point():
+        if not isinstance(result, Tensor):
+            return result
+        if name == "one_hot" and self.reads_ids:
+            self._one_hots.append(result)
+        if result.is_floating_point():
             owner = self._owner_of(tensors)
             if name == "embedding" and self.reads_ids:
                 self._source(result, owner or name)
+            elif any(result.shape == t.shape and tensors[0] is t for t in self._one_hots):
+                self._source(result, "one_hot")
             elif owner is not None:
                 self._owners.setdefault(id(result), owner)
                 self._kept.append(result)
@@ -208,8 +280,7 @@ class Recorder(TorchFunctionMode):
 
     def _track(self, tensor: Tensor, value: Value) -> None:
         self._live[id(tensor)] = (tensor, value)
-        self._stale.pop(id(tensor), None)
-        self._storages.setdefault(tensor.untyped_storage().data_ptr(), []).append((tensor, value))
+        self._memory.add(tensor, value)
 
     def _owner_of(self, tensors: list[Tensor]) -> str | None:
         """The layer whose parameter is the first among these."""
@@ -221,26 +292,10 @@ class Recorder(TorchFunctionMode):
     def _current(self, tensor: Tensor) -> Any:
         return self._live[id(tensor)][1] if id(tensor) in self._live else tensor
 
-    def _protect(self, target: Tensor, op: str) -> list[tuple[Tensor, Tensor]]:
-        """Copy what the tape has seen of a storage that is about to be written; returns other views of it, with copies.
-
-        The one copy not made is the common one: a ReLU over a sum or a layer's output, which can be computed again.
-        """
-        views = []
-        pointer = target.untyped_storage().data_ptr()
-        for tensor, value in self._storages.pop(pointer, []):
-            if value.tensor is None or value.tensor.untyped_storage().data_ptr() != pointer:
-                continue
-            if tensor is target and op == "relu" and can_be_dropped(value):
-                value.tensor = None
-                continue
-            value.tensor = value.tensor.clone()
-            if tensor is not target:
-                views.append((tensor, value.tensor))
-        return views
-
 
 def _is_in_place(function: Any, kwargs: Mapping[str, Any]) -> bool:
     name = getattr(function, "__name__", "")
     marked = name.endswith("_") and not name.endswith("__")
+    if name == "__set__":  # of an attribute
+        return function.__self__.__name__ in ("data", "real", "imag")
     return marked or bool(kwargs.get("inplace")) or name in ("__setitem__", "__iadd__", "__isub__", "__imul__")
