@@ -11,6 +11,14 @@ from .composite import KINDS
 from .steps import Operation, Propagate, Run
 
 PLAIN_NAMES = {
+    "absolute": "abs",
+    "arccos": "acos",
+    "arccosh": "acosh",
+    "arcsin": "asin",
+    "arcsinh": "asinh",
+    "arctan": "atan",
+    "arctanh": "atanh",
+    "clip": "clamp",
     "concat": "cat",
     "concatenate": "cat",
     "divide": "div",
@@ -19,6 +27,8 @@ PLAIN_NAMES = {
     "imul": "mul",
     "isub": "sub",
     "itruediv": "div",
+    "ger": "outer",
+    "ipow": "pow",
     "multiply": "mul",
     "radd": "add",
     "rmul": "mul",
@@ -46,7 +56,7 @@ def op_name(function: Callable[..., Any]) -> str:
     name = str(_CLOSURES.get(function) or getattr(function, "__name__", type(function).__name__))
     if name == "__get__":  # an attribute such as x.T
         name = str(getattr(function.__self__, "__name__", name))  # type: ignore[attr-defined]
-    name = name.strip("_").removesuffix("_with_indices")
+    name = name.strip("_").removesuffix("_with_indices").removeprefix("special_")
     return PLAIN_NAMES.get(name, name)
 
 

@@ -66,7 +66,7 @@ class Value:
         if self.tensor is not None:
             return self.tensor
         assert self.producer is not None
-        return self.producer.output()
+        return self.producer.output_as(self)
 
 
 @dataclass(eq=False)
@@ -139,6 +139,13 @@ class Step:
             return value.tensor
         return self.kept("output", self.run_again)
 
+    def output_as(self, value: Value) -> Tensor:
+        """One of several outputs, computed again where it was not kept."""
+        if len(self.outputs) == 1:
+            return self.output()
+        place = next(place for place, output in enumerate(self.outputs) if output is value)
+        return self.kept(("output", place), lambda: self.run_again(place))
+
     def kept(self, key: Any, make: Callable[[], Tensor]) -> Tensor:
         """What no parameter of a rule changes: computed once per tape, if the tape has room for it."""
         if key in self.memo:
@@ -148,11 +155,12 @@ class Step:
             self.memo[key] = made
         return made
 
-    def run_again(self) -> Tensor:
-        """The output, computed once more from the inputs that the tape kept."""
+    def run_again(self, place: int = 0) -> Tensor:
+        """An output, computed once more from the inputs that the tape kept."""
         if self.map is not None:
             return self.map.forward(self.inputs[0].available(), self.map.weight, self.map.bias)
-        return self.again(*(value.available() for value in self.inputs))
+        result = self.again(*(value.available() for value in self.inputs))
+        return result if isinstance(result, Tensor) else [r for r in result if r.is_floating_point()][place]
 
 
 class Context(NamedTuple):

@@ -18,6 +18,7 @@ from .message import Message
 from .modes import plain_arithmetic
 from .propagation.attention import attending, of_weights
 from .propagation.ratios import Denominator
+from .propagation.refusals import reason
 from .propagation.weights import WeightCache
 from .rows import Rows
 from .rules import Rule
@@ -157,7 +158,8 @@ class Tape:
             before = [s.name for s in self.steps[: step.index] if s.is_layer]
             place = f"after layer {before[-1]!r}" if before else "before the first layer"
             raise UnsupportedOp(
-                f"The operation {step.op!r} ({step.name}, {place}) has no propagation rule in this form; register one "
+                f"The operation {step.op!r} ({step.name}, {place}) has no propagation rule in this form"
+                f"{reason(step.op)}; register one "
                 f"with the decorator @lrp_core.propagates({step.op!r}, kind=...) and record again."
             )
 

@@ -4,7 +4,9 @@ from . import (
     affine_ops,
     attention,
     elementwise,
+    functions,
     gathering,
+    maxima,
     norms,
     pooling,
     products,
@@ -12,6 +14,7 @@ from . import (
     routing,
     sampling,
     shaping,
+    writing,
 )
 
 # isort: split
@@ -22,7 +25,9 @@ __all__ = [
     "attention",
     "elementwise",
     "frequency",
+    "functions",
     "gathering",
+    "maxima",
     "norms",
     "pooling",
     "products",
@@ -30,4 +35,5 @@ __all__ = [
     "routing",
     "sampling",
     "shaping",
+    "writing",
 ]

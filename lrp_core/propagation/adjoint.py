@@ -12,7 +12,7 @@ from ..steps import found
 
 
 def adjoint(operation: Callable[..., Any], inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> list[Tensor]:
-    """Pull ``outputs`` (one tensor per output of ``operation(*inputs)``) back to the inputs.
+    """Pull ``outputs`` (one tensor per floating-point output of ``operation(*inputs)``) back to the inputs.
 
     Only shapes, strides and types of the inputs matter where the operation is linear; otherwise this is the
     vector-Jacobian product at the inputs. Inputs that the operation ignores or detaches get zeros.

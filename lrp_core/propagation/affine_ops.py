@@ -128,13 +128,14 @@ def _run_einsum(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tr
 
 
 def _run_batch_norm(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tracked: Any) -> Any:
-    """A batch norm that uses its running statistics."""
-    if function is not F.batch_norm:
+    """A batch or instance norm that uses its running statistics: an affine map per channel."""
+    if function not in (F.batch_norm, F.instance_norm):
         return None
-    names = ("running_mean", "running_var", "weight", "bias", "training", "momentum", "eps")
+    names = ("running_mean", "running_var", "weight", "bias", "by_input", "momentum", "eps")
     given = {**dict(zip(names, args[1:], strict=False)), **kwargs}
     mean, var, gain, shift = (given.get(name) for name in names[:4])
-    if given.get("training") or mean is None or var is None or any(tracked(t) for t in (mean, var, gain, shift)):
+    by_input = any(given.get(name) for name in ("by_input", "training", "use_input_stats"))
+    if by_input or mean is None or var is None or any(tracked(t) for t in (mean, var, gain, shift)):
         return None
     weight, bias = norm_scale(mean, var, gain, shift, given.get("eps", 1e-5))
     return _ran(function, args, kwargs, Diagonal(weight, bias, _sources(mean, var, gain, shift)))
@@ -146,4 +147,4 @@ propagates(F.linear, kind="linear", run=_run_layer)(propagate)
 propagates(torch.matmul, torch.mm, torch.bmm, "rmatmul", "sparse_mm", kind="linear", run=_run_product)(propagate)
 propagates(torch.addmm, kind="linear", run=_run_addmm)(propagate)
 propagates(torch.einsum, kind="linear", run=_run_einsum)(propagate)
-propagates(F.batch_norm, kind="norm", run=_run_batch_norm)(propagate)
+propagates(F.batch_norm, F.instance_norm, kind="norm", run=_run_batch_norm)(propagate)

@@ -46,43 +46,7 @@ def _run_prelu(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tra
 propagates(F.prelu, kind="activation", run=_run_prelu)(activation)
 
 
-@propagates(torch.clamp, "clamp_min", "clamp_max", kind="activation")
-def clamp(step: Step, message: Message, context: Context) -> Outcome:
-    """An activation between two numbers; of bounds entry by entry, the winner takes all, as in a maximum."""
-    x, low, high = operands = _bounded(step)
-    if isinstance(x, Value) and not any(isinstance(b, Value | Tensor) and len(b.shape) for b in (low, high)):
-        return activation(step, message, context)
-    result = _tensor_of(x, step)
-    winner = torch.zeros(step.outputs[0].shape, dtype=torch.int8, device=result.device)
-    for place, bound in ((1, low), (2, high)):
-        if bound is not None:
-            other = _tensor_of(bound, step)
-            beaten = result < other if place == 1 else result > other
-            winner, result = torch.where(beaten, place, winner), torch.where(beaten, other, result)
-    relevance = message.relevance
-    shares = [(operand, relevance * (winner == place)) for place, operand in enumerate(operands)]
-    passed = [context.message(reduced(share, operand)) for operand, share in shares if isinstance(operand, Value)]
-    kept = [row_sums(share, context.rows) for operand, share in shares if not isinstance(operand, Value)]
-    return Outcome(tuple(passed), constant=sum(kept, 0.0))
-
-
-def _bounded(step: Step) -> tuple[Any, Any, Any]:
-    """What is clamped, the lower bound and the upper one; None where there is none."""
-    x, *bounds = step.args
-    if step.op == "clamp_min":
-        return x, bounds[0], None
-    if step.op == "clamp_max":
-        return x, None, bounds[0]
-    low, high = (*bounds, None, None)[:2]
-    return x, step.kwargs.get("min", low), step.kwargs.get("max", high)
-
-
-def _tensor_of(item: Any, step: Step) -> Tensor:
-    if isinstance(item, Value):
-        return item.available()
-    if isinstance(item, Tensor):
-        return item
-    return torch.tensor(item, dtype=torch.float64, device=step.outputs[0].available().device)
+propagates(torch.clamp, "clamp_min", "clamp_max", kind="activation")(activation)
 
 
 @propagates(torch.neg, "negative", "positive", kind="product")

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from ..message import Message
 from ..registry import op_name, propagates
@@ -19,6 +18,7 @@ _WITH_INDICES: dict[str, Callable[..., Any]] = {
     name: getattr(F, f"{name}_with_indices")
     for name in (f"{prefix}max_pool{n}d" for prefix in ("", "adaptive_") for n in (1, 2, 3))
 }
+_WITH_INDICES |= {f"fractional_max_pool{n}d": getattr(F, f"fractional_max_pool{n}d_with_indices") for n in (2, 3)}
 
 
 def _run_max_pool(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tracked: Any) -> Any:
@@ -44,20 +44,7 @@ def _windows(
     return pair(kernel_size), pair(stride or kernel_size), pair(padding), pair(dilation), ceil_mode
 
 
-def _run_max_over(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any], tracked: Any) -> Any:
-    """max or amax over one axis or over the trailing axes; other forms have no rule."""
-    x, rest = args[0], {**dict(zip(("dim", "keepdim"), args[1:], strict=False)), **kwargs}
-    dims = rest.get("dim")
-    if dims is None or isinstance(dims, Tensor) or not tracked(x):
-        return None
-    axes = sorted(d % x.dim() for d in ((dims,) if isinstance(dims, int) else dims))
-    if axes != list(range(x.dim() - len(axes), x.dim())) or 0 in axes:
-        return None
-    return function(*args, **kwargs), {"winners": x.flatten(axes[0]).argmax(-1, keepdim=True), "spatial": len(axes)}
-
-
 @propagates(*_WITH_INDICES, kind="pool", run=_run_max_pool)
-@propagates(torch.amax, torch.max, kind="pool", run=_run_max_over)
 def max_pool(step: Step, message: Message, context: Context) -> Outcome:
     """All relevance goes to the winner of each window; of equal ones, to the first."""
     value, spatial = step.inputs[0], step.memo["spatial"]

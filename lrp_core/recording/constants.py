@@ -47,13 +47,15 @@ def _silent(step: Step, roots: dict[Value, Value]) -> tuple[int, ...]:
 
 
 def _is_deviation(value: Value) -> bool:
-    """Whether a value is 1 / sqrt(...), possibly scaled or reshaped."""
+    """Whether a value is a constant over something, such as 1 / sqrt(...), possibly scaled or reshaped."""
     step = value.producer
     if step is None:
         return False
+    if step.op == "div" and len(step.inputs) == 1 and not isinstance(step.args[0], Value):
+        return True
     if step.op == "pow" and len(step.args) == 2 and isinstance(step.args[1], int | float):
         return step.args[1] < 0
-    if step.op in ("rsqrt", "reciprocal"):
+    if step.op in ("rsqrt", "reciprocal", "rdiv"):
         return True
     return len(step.inputs) == 1 and (step.op in SCALING or step.kind == "shape") and _is_deviation(step.inputs[0])
 

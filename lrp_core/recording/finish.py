@@ -12,6 +12,7 @@ from ..steps import Step, Value, can_be_dropped
 from ..tape import Tape, without_masked
 from .constants import find_constants
 from .gates import find_gates
+from .idioms import recognise
 from .placement import place_rows
 from .readout import before_readout
 
@@ -28,6 +29,7 @@ def finish(
     _check_shape(result, sources)
     if relevance_at is not None:
         sources = [_end_of(relevance_at, steps), *sources]
+    recognise(steps)
     output, readout, anew = before_readout(output)
     steps, scores = [*steps, *anew], output.available()
     _check_numbers(result, scores, readout)

@@ -8,7 +8,6 @@ blank stands for it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import wraps
 from typing import Any
 
 import torch
@@ -40,6 +39,8 @@ REWRITTEN = {*OTHERS, "einsum"}
 BLANKS = {f"{name}_like" for name in ("zeros", "ones", "empty", "full", "rand", "randn", "randint")}
 BLANKS |= {f"new_{name}" for name in ("zeros", "ones", "empty", "full", "tensor", "empty_strided")}
 """operations that only look at their first argument"""
+
+_ATTRIBUTES = ("data", "real", "imag")
 
 _WRITING = {f"__{name}__" for name in ("iadd", "isub", "imul", "idiv", "itruediv", "ipow", "imatmul", "setitem")}
 
@@ -75,19 +76,9 @@ def _blank(tensor: Tensor) -> Tensor:
 def is_in_place(function: Callable[..., Any], kwargs: dict[str, Any]) -> bool:
     """Whether an operation writes to its first argument."""
     name = getattr(function, "__name__", "")
+    if name == "__set__":  # of an attribute
+        return function.__self__.__name__ in _ATTRIBUTES  # type: ignore[attr-defined]
     return (name.endswith("_") and not name.endswith("__")) or bool(kwargs.get("inplace")) or name in _WRITING
-
-
-def on_a_copy(function: Callable[..., Any]) -> Callable[..., Any]:
-    """An operation that writes to a constant, run again and again: each time on a copy of what the constant was."""
-
-    @wraps(function)
-    def run(target: Tensor, *args: Any, **kwargs: Any) -> Any:
-        copy = target.clone()
-        result = function(copy, *args, **kwargs)
-        return copy if result is None else result
-
-    return run
 
 
 def floating(tree: Any) -> list[Tensor]:

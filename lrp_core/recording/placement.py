@@ -18,8 +18,9 @@ from ..rows import Rows
 from ..steps import Step, Value, found
 from . import any_order
 
-REDUCTIONS = ("mean", "sum", "amax", "max")
+REDUCTIONS = ("mean", "sum")
 IN_PLACE_KINDS = ("activation", "add")
+ENTRYWISE = ("mul", "div", "neg", "negative", "positive", "gated")
 TRAILING = {"linear": 1, "addmm": 1, "scaled_dot_product_attention": 2, "matmul": 2, "rmatmul": 2, "bmm": 2}
 TRAILING |= {"baddbmm": 2, "mm": 2}
 """operations that work along their last axes, and how many these are"""
@@ -63,7 +64,7 @@ def _outer_along_time(source: Value, count: int) -> int | None:
 def _outers_after(step: Step, count: int) -> list[int]:
     if step.kind == "shape":
         return _moved(step, count)
-    if step.kind in IN_PLACE_KINDS or step.op in ("mul", "div", "neg", "negative", "positive", "gated"):
+    if step.kind in IN_PLACE_KINDS or step.op in ENTRYWISE or "entrywise" in step.memo:
         return [_entrywise(step, count)]
     if step.op == "recurrence":
         return _along_time(step)
@@ -72,11 +73,14 @@ def _outers_after(step: Step, count: int) -> list[int]:
     outer = value.rows.outer
     if step.op == "einsum":
         return [_contracted(step, axis)]
-    if step.op in REDUCTIONS:
-        gone = _reduced_axes(step)
+    if step.op in REDUCTIONS or "reduced" in step.memo:
+        gone = step.memo["reduced"] if "reduced" in step.memo else _reduced_axes(step)
         if axis in gone:
             raise _mixed(step)
         return [outer // math.prod(value.shape[a] for a in gone if a < axis)] * len(step.outputs)
+    if step.kind == "pool" and "axis" in step.memo and step.memo["axis"] < axis:
+        worked = step.memo["axis"]
+        return [outer // value.shape[worked] * result.shape[worked] for result in step.outputs]
     alike = all(other.rows.outer == outer for other in step.inputs)
     prefix = [v.shape[: axis + 1] for v in (value, *step.outputs)]
     if _works_along(step, axis) or not alike or any(shape != prefix[0] for shape in prefix):
@@ -100,7 +104,7 @@ def _works_along(step: Step, axis: int) -> bool:
         return bool(axis == step.memo["axis"] % dims)
     if isinstance(step.map, Diagonal):
         return False
-    if "deviation" in step.memo and step.op != "group_norm":
+    if "deviation" in step.memo and step.op in ("layer_norm", "rms_norm"):
         shape = step.kwargs.get("normalized_shape", step.args[1] if len(step.args) > 1 else ())
         return axis >= dims - len(shape)
     if isinstance(step.map, Dense) or (isinstance(step.map, SparseProduct) and not step.map.on_the_left):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -15,12 +15,14 @@ from ..propagation.cells import CELLS
 from ..propagation.elementwise import is_mask, keeps_sign
 from ..propagation.linear_maps import LinearMap
 from ..propagation.weights import cache_of
+from ..propagation.writing import OnACopy, seen_after
 from ..registry import lookup, op_name
-from ..steps import Operation, Step, Value, can_be_dropped, found, replaced
+from ..steps import Operation, Step, Value, found, replaced
 from ..tape import Tape
 from .call import check_input, chosen, modules_of, named_arguments
 from .finish import finish
-from .operands import BLANKS, REWRITTEN, floating, is_in_place, on_a_copy, sorted_call
+from .memory import Memory, before_constant_write
+from .operands import BLANKS, REWRITTEN, floating, is_in_place, sorted_call
 from .unfolding import UNFOLDED
 
 LAYER_KINDS = ("conv", "linear", "norm")
@@ -71,10 +73,8 @@ class Recorder(TorchFunctionMode):
         self._own: set[int] = set()
         self._kept: list[Tensor] = []  # keeps ids in _owners from being reused
         self._live: dict[int, tuple[Tensor, Value]] = {}
-        self._stale: dict[int, Tensor] = {}
-        self._storages: dict[int, list[tuple[Tensor, Value]]] = {}
-        self._overtaken: set[int] = set()
-        self._read: dict[int, list[Step]] = {}
+        self._memory = Memory()
+        self._one_hots: list[Tensor] = []
         self._counts: dict[str, int] = {}
         for path, module in modules:
             owner = path.partition(".parametrizations")[0] or type(modules[0][1]).__name__
@@ -110,6 +110,7 @@ class Recorder(TorchFunctionMode):
                 f"The model's output is {tensor.dtype}; LRP explains scores, so choose those that it is made from with "
                 "record(..., output=...)."
             )
+        self._catch_up(tensor)
         if id(tensor) not in self._live:
             raise ValueError("The model's output does not depend on the input by any recorded operation.")
         return self._live[id(tensor)][1]
@@ -121,94 +122,94 @@ class Recorder(TorchFunctionMode):
             self._refuse_hidden(name, found((args, kwargs), Tensor))
         if kwargs or name in REWRITTEN:
             args, kwargs = sorted_call(name, args, kwargs)
-            if kwargs.get("out") is not None:
-                return self._written(name, function, args, **kwargs)
         tensors = found(args[1:] if name in BLANKS else args, Tensor) + (found(kwargs, Tensor) if kwargs else [])
-        if (self._stale or self._overtaken) and any(map(self._is_stale, tensors)):
-            raise ValueError(
-                f"{name} reads a view of a tensor that was changed in place; LRP cannot follow such a view."
-            )
-        is_constant = not any(id(t) in self._live for t in tensors)
-        if is_constant and not self._read:
+        if self._memory.is_disturbed:
+            for tensor in tensors:
+                self._catch_up(tensor)
+        if not any(id(t) in self._live for t in tensors):
             return self._constant(name, function, tensors, args, kwargs)
-        target = args[0] if is_in_place(function, kwargs) and args and isinstance(args[0], Tensor) else None
-        if target is not None:
-            self._keep_constants(target)
-        if is_constant:
-            return self._constant(name, function, tensors, args, kwargs)
+        if kwargs.get("out") is not None:
+            return self._into(name, kwargs["out"], function, args, {k: v for k, v in kwargs.items() if k != "out"})
 
+        in_place = is_in_place(function, kwargs)
         if name in UNFOLDED and not lookup(name):
             with self:
                 unfolded = UNFOLDED[name](*args, **kwargs)
+                if unfolded is not NotImplemented and in_place:
+                    return args[0].copy_(unfolded)
             if unfolded is not NotImplemented:
                 if name in CELLS and self._tracked(unfolded[0]):
                     self._mark_end(self._live[id(unfolded[0])][1], tensors)
                 return unfolded
         call_args, call_kwargs = replaced((args, kwargs), Tensor, self._current)
-        call = function
-        if target is not None and id(target) not in self._live:
-            call_args, call = (target.clone(), *call_args[1:]), on_a_copy(function)
-        views = self._protect(target, name) if target is not None else []
+        step_function = function
+        if in_place:
+            if name == "set":
+                raise ValueError(
+                    "The model assigns to the data of a tensor that depends on the input; LRP cannot follow that, use "
+                    "copy_ instead."
+                )
+            if name == "setitem" or not self._tracked(args[0]):
+                call_args = (self._snapshot(args[0]), *call_args[1:])
+                step_function = OnACopy(function)
+            self._memory.before_write(args[0], name, self.steps, self._tracked(args[0]))
         result, operation, memo = self._run(name, function, args, kwargs)
-        changed = target if target is not None and result is None else result
+        changed = args[0] if in_place and result is None else result
         outputs = floating(changed)
-        if not outputs or (target is None and args and changed is args[0]):
+        if not outputs or (not in_place and args and changed is args[0]):
             return result  # nothing that relevance could reach, or the operation did nothing
         if any(t.layout is not torch.strided for t in outputs):
             raise ValueError(
                 f"{name} makes a sparse tensor of the input; LRP follows dense ones, beside sparse constants."
             )
-        call = memo.pop("function", call)  # another form of the same that has a derivative
-        if target is not None and id(target) not in self._live:
-            self._overtaken.add(target.untyped_storage().data_ptr())
-        self._stale |= {id(view): view for view, before in views if not torch.equal(view, before)}
+        step_function = memo.pop("function", step_function)  # another form of the same that has a derivative
         for key, item in memo.items():
             if isinstance(item, LinearMap) and not all(id(source) in self._own for source in item.sources):
                 memo[key] = replace(item, sources=())  # made on the fly: not to be kept with the model
-        self._add(name, call, call_args, call_kwargs, operation, memo, tensors, outputs)
+        self._add(name, step_function, call_args, call_kwargs, operation, memo, tensors, outputs)
+        if in_place:
+            self._memory.after_write(args[0], self._live[id(args[0])][1])
         return result
 
-    def _written(self, name: str, function: Any, args: Any, out: Any, **kwargs: Any) -> Any:
-        """An operation that writes its results to tensors that are there: they stand for the results from then on."""
+    def _snapshot(self, target: Tensor) -> Any:
+        return self._live[id(target)][1] if id(target) in self._live else target.clone()
+
+    def _into(self, name: str, out: Any, function: Any, args: Any, kwargs: Any) -> Any:
+        """``out=``: the operation, and then a copy of each result."""
         with self:
-            results = function(*args, **kwargs)
-        for target, result in zip([out] if isinstance(out, Tensor) else out, floating(results), strict=False):
-            with self:
-                result = result.to(target.dtype)
-            self._keep_constants(target)
-            views = self._protect(target, name)
+            results = floating(function(*args, **kwargs))
+        for target, result in zip([out] if isinstance(out, Tensor) else out, results, strict=False):
+            if target.shape != result.shape and target.numel():
+                raise ValueError(
+                    f"{name} was given an out= of shape {tuple(target.shape)} for a result of shape "
+                    f"{tuple(result.shape)}; LRP needs them to be equal."
+                )
             if target.shape != result.shape:
                 target.resize_(result.shape)
-            target.copy_(result)
-            self._stale |= {id(view): view for view, before in views if not torch.equal(view, before)}
-            self._live.pop(id(target), None)
-            if id(result) in self._live:
-                self._track(target, self._live[id(result)][1])
-                self._overtaken.add(target.untyped_storage().data_ptr())
+            with self:
+                target.copy_(result)
         return out
 
-    def _is_stale(self, tensor: Tensor) -> bool:
-        """Whether it shows what has been written to another tensor, of which the tape knows nothing here."""
-        if id(tensor) in self._stale:
-            return True
-        if not self._overtaken or id(tensor) in self._live or not tensor.numel() or tensor.layout is not torch.strided:
-            return False
-        return tensor.untyped_storage().data_ptr() in self._overtaken
-
-    def _keep_constants(self, target: Tensor) -> None:
-        """Before a tensor is written to: steps that read its numbers as constants keep them as they were."""
-        pointer = target.untyped_storage().data_ptr()
-
-        def kept(tensor: Tensor) -> Tensor:
-            same = tensor.layout is torch.strided and tensor.untyped_storage().data_ptr() == pointer
-            return tensor.clone() if same else tensor
-
-        for step in self._read.pop(pointer, []):
-            step.args, step.kwargs = replaced((step.args, step.kwargs), Tensor, kept)
-            for key, item in step.memo.items():
-                if is_dataclass(item) and not isinstance(item, type):
-                    changed = {f.name: kept(v) for f in fields(item) if isinstance(v := getattr(item, f.name), Tensor)}
-                    step.memo[key] = replace(item, **changed)
+    def _catch_up(self, tensor: Tensor) -> None:
+        """A tensor whose memory was written to through another: one step for each write since it was seen."""
+        known = self._live.get(id(tensor))
+        before, writes = self._memory.missed(tensor, None if known is None else known[1])
+        if not writes:
+            return
+        current: Any = before
+        for write in writes:
+            places = write.places_in(tensor)
+            if places is None:
+                continue
+            is_whole = bool((places >= 0).all())
+            function = torch.take if is_whole else seen_after
+            args: Any = (write.value, places) if is_whole else (current, write.value, places)
+            numbers = function(*(a.available() if isinstance(a, Value) else a for a in args))
+            operation = lookup(op_name(function))[0]
+            self._add(op_name(function), function, args, {}, operation, {}, [], [numbers])
+            current = self._live[id(numbers)][1]
+        if isinstance(current, Value):
+            self._track(tensor, current)
 
     def _refuse_hidden(self, name: str, tensors: list[Tensor]) -> None:
         """Inside torch.vmap and torch.func each tensor is wrapped in another, which would pass for a constant."""
@@ -255,9 +256,6 @@ class Recorder(TorchFunctionMode):
         for tensor, value in zip(outputs, values, strict=True):
             value.producer = step
             self._track(tensor, value)
-        for tensor in tensors:
-            if type(tensor) is Tensor and id(tensor) not in self._live and tensor.layout is torch.strided:
-                self._read.setdefault(tensor.untyped_storage().data_ptr(), []).append(step)
         self.steps.append(step)
 
     def _mark_end(self, value: Value, tensors: list[Tensor]) -> None:
@@ -267,11 +265,26 @@ class Recorder(TorchFunctionMode):
 
     def _constant(self, name: str, function: Any, tensors: list[Tensor], args: Any, kwargs: Any) -> Any:
         """An operation on constants: remember whose parameter it read; with token ids, an embedding is a source."""
+        if self.steps and args and isinstance(args[0], Tensor) and is_in_place(function, kwargs):
+            before_constant_write(args[0], self.steps)
+        if name == "embedding_bag" and self.reads_ids and not lookup(name):
+            with self:
+                unfolded = UNFOLDED[name](*args, **kwargs)
+            if unfolded is not NotImplemented:
+                return unfolded
+        if kwargs.get("max_norm") is not None and len(args) > 1:  # torch would shorten vectors in the model's weights
+            args = (args[0], args[1].clone(), *args[2:])
         result = function(*args, **kwargs)
-        if isinstance(result, Tensor) and result.is_floating_point():
+        if not isinstance(result, Tensor):
+            return result
+        if name == "one_hot" and self.reads_ids:
+            self._one_hots.append(result)
+        if result.is_floating_point():
             owner = self._owner_of(tensors)
             if name == "embedding" and self.reads_ids:
                 self._source(result, owner or name)
+            elif any(result.shape == t.shape and tensors[0] is t for t in self._one_hots):
+                self._source(result, "one_hot")
             elif owner is not None:
                 self._owners.setdefault(id(result), owner)
                 self._kept.append(result)
@@ -285,8 +298,7 @@ class Recorder(TorchFunctionMode):
 
     def _track(self, tensor: Tensor, value: Value) -> None:
         self._live[id(tensor)] = (tensor, value)
-        self._stale.pop(id(tensor), None)
-        self._storages.setdefault(tensor.untyped_storage().data_ptr(), []).append((tensor, value))
+        self._memory.add(tensor, value)
 
     def _owner_of(self, tensors: list[Tensor]) -> str | None:
         """The layer whose parameter is the first among these."""
@@ -297,21 +309,3 @@ class Recorder(TorchFunctionMode):
 
     def _current(self, tensor: Tensor) -> Any:
         return self._live[id(tensor)][1] if id(tensor) in self._live else tensor
-
-    def _protect(self, target: Tensor, op: str) -> list[tuple[Tensor, Tensor]]:
-        """Copy what the tape has seen of a storage that is about to be written; returns other views of it, with copies.
-
-        The one copy not made is the common one: a ReLU over a sum or a layer's output, which can be computed again.
-        """
-        views = []
-        pointer = target.untyped_storage().data_ptr()
-        for tensor, value in self._storages.pop(pointer, []):
-            if value.tensor is None or value.tensor.untyped_storage().data_ptr() != pointer:
-                continue
-            if tensor is target and op == "relu" and can_be_dropped(value):
-                value.tensor = None
-                continue
-            value.tensor = value.tensor.clone()
-            if tensor is not target:
-                views.append((tensor, value.tensor))
-        return views

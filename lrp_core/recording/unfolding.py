@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..propagation.cells import CELLS, State
 from ..propagation.recurrent import recurrence
+from .formulas import FORMULAS
 from .rewriting import REWRITTEN
 
 Weights = Sequence[Tensor | None]
@@ -127,5 +128,6 @@ UNFOLDED: dict[str, Callable[..., Any]] = {
     "gru_cell": _cell("gru"),
     "rnn_tanh_cell": _cell("rnn_tanh"),
     "rnn_relu_cell": _cell("rnn_relu"),
+    **FORMULAS,
 }
 """by the names of torch; each returns what the function returns, or NotImplemented"""
