@@ -8,13 +8,14 @@ blank stands for it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass, replace
 from functools import wraps
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..steps import found
+from ..steps import Step, found, replaced
 
 _FACTORS = ("input", "other")
 NAMES: dict[str, tuple[str, ...]] = {
@@ -93,3 +94,18 @@ def on_a_copy(function: Callable[..., Any]) -> Callable[..., Any]:
 def floating(tree: Any) -> list[Tensor]:
     """The tensors that relevance could reach."""
     return [t for t in found(tree, Tensor) if t.is_floating_point() or t.is_complex()]
+
+
+def keep_constants(step: Step, pointer: int) -> None:
+    """Give a step copies of the constants that lie at this place in memory, which is about to be written to."""
+
+    def kept(tensor: Tensor) -> Tensor:
+        same = tensor.layout is torch.strided and tensor.untyped_storage().data_ptr() == pointer
+        return tensor.clone() if same else tensor
+
+    step.args, step.kwargs = replaced((step.args, step.kwargs), Tensor, kept)
+    for key, item in step.memo.items():
+        if is_dataclass(item) and not isinstance(item, type):
+            tensors = {f.name: getattr(item, f.name) for f in fields(item)}
+            changed = {name: kept(tensor) for name, tensor in tensors.items() if isinstance(tensor, Tensor)}
+            step.memo[key] = replace(item, **changed)

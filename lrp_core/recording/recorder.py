@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,7 +20,7 @@ from ..steps import Operation, Step, Value, can_be_dropped, found, replaced
 from ..tape import Tape
 from .call import check_input, chosen, modules_of, named_arguments
 from .finish import finish
-from .operands import BLANKS, REWRITTEN, floating, is_in_place, on_a_copy, sorted_call
+from .operands import BLANKS, REWRITTEN, floating, is_in_place, keep_constants, on_a_copy, sorted_call
 from .unfolding import UNFOLDED
 
 LAYER_KINDS = ("conv", "linear", "norm")
@@ -195,17 +195,8 @@ class Recorder(TorchFunctionMode):
     def _keep_constants(self, target: Tensor) -> None:
         """Before a tensor is written to: steps that read its numbers as constants keep them as they were."""
         pointer = target.untyped_storage().data_ptr()
-
-        def kept(tensor: Tensor) -> Tensor:
-            same = tensor.layout is torch.strided and tensor.untyped_storage().data_ptr() == pointer
-            return tensor.clone() if same else tensor
-
         for step in self._read.pop(pointer, []):
-            step.args, step.kwargs = replaced((step.args, step.kwargs), Tensor, kept)
-            for key, item in step.memo.items():
-                if is_dataclass(item) and not isinstance(item, type):
-                    changed = {f.name: kept(v) for f in fields(item) if isinstance(v := getattr(item, f.name), Tensor)}
-                    step.memo[key] = replace(item, **changed)
+            keep_constants(step, pointer)
 
     def _run(self, name: str, function: Any, args: Any, kwargs: Any) -> tuple[Any, Operation | None, dict[str, Any]]:
         """The result, the operation that will pass relevance back (None: unsupported), and what it will need."""
