@@ -66,9 +66,8 @@ def gated(signal: Tensor, gate: Tensor) -> Tensor:
 
 
 def reduced(tensor: Tensor, value: Value) -> Tensor:
-    """For an operand: in its own precision, and summed over the axes along which it was repeated."""
-    own = tensor if tensor.dtype == value.dtype else tensor.to(value.dtype)
-    return own if own.shape == value.shape else own.sum_to_size(value.shape)
+    """Undo broadcasting: sum over the axes along which an operand was repeated."""
+    return tensor if tensor.shape == value.shape else tensor.sum_to_size(value.shape)
 
 
 MASKED = -1e4

@@ -85,10 +85,9 @@ def negative(weight: Tensor) -> Tensor:
 
 
 def of_entries(weight: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
-    """The weight with a function of each entry in its place; of a sparse one (COO), of each that is stored."""
+    """The weight with a function of each entry in its place; of a sparse one (COO, coalesced), of each stored one."""
     if weight.layout != torch.sparse_coo:
         return function(weight)
-    weight = weight.coalesce()
     return torch.sparse_coo_tensor(
         weight.indices(), function(weight.values()), weight.shape, is_coalesced=True, check_invariants=False
     )

@@ -103,6 +103,7 @@ NO_ATTENTION = {
     "memory": lambda m, x: m.head((softmax(m.q(x)) @ m.k.weight).mean(1)),
     "memory in one piece": lambda m, x: m.head(F.scaled_dot_product_attention(
         m.q(x), m.k.weight.expand(len(x), 6, 6), m.v.weight.expand(len(x), 6, 6)).mean(1)),
+    "a memory that scales": lambda m, x: m.head((softmax(m.q(x[:, 0])) @ m.k.weight) * m.v(x[:, 0])),
     "mixture weights": lambda m, x: m.head(softmax(m.q(x[:, 0]))),
     "in the middle": lambda m, x: m.head(torch.relu(m.o(softmax(m.q(x[:, 0]))))),
     "beside a signal": lambda m, x: m.head(m.q(x[:, 0]) + softmax(m.k(x[:, 0]))),
@@ -151,6 +152,14 @@ def test_a_refusal_names_the_step_and_leaves_the_tape_as_it_was():
     with pytest.raises(lrp.UnsupportedOp, match=r"'softmax#1', whose scores come from 'q'"):
         tape.explain(CP, lrp.Target.logit(1))
     assert torch.equal(tape.explain(ATTN, lrp.Target.logit(1)).relevance, before.relevance)
+
+
+def test_weights_weigh_values_between_0_and_1_as_any_other():
+    """A sigmoid is a gate too, but of two factors the softmax is more of one."""
+    tape = lrp.record(network(weighing(lambda m, q, k, v: softmax(q @ k.mT) @ torch.sigmoid(v))), tokens())
+    explanation = tape.explain(CP, lrp.Target.logit(1))
+    assert not explanation.ledger.total.softmax.any()
+    assert_ledger_closes(explanation)
 
 
 def test_one_minus_a_gate_is_a_gate():
