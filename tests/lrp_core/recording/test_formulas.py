@@ -202,3 +202,14 @@ def test_what_only_looks_like_an_idiom_is_refused(name):
     with pytest.raises(lrp.UnsupportedOp, match=r"no propagation rule"):
         tape.explain(LRP0, lrp.Target.top())
     assert math.isfinite(tape.output.sum().item())
+
+
+def test_a_read_out_that_is_written_out_is_known():
+    for read_out, name in (
+        (lambda z: (lambda e: e / e.sum(-1, keepdim=True))(shifted(z)), "softmax"),
+        (lambda z: 1 / (1 + torch.exp(-z)), "sigmoid"),
+    ):
+        model = Net(lambda m, x, f=read_out: f(m.a(x)), a=nn.Linear(6, 3))
+        tape = lrp.record(model, vectors(2))
+        assert tape.readout == name
+        torch.testing.assert_close(tape.scores, model.a(vectors(2)), rtol=1e-12, atol=1e-12)
