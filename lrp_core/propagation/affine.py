@@ -20,6 +20,7 @@ from ..rules import LRP0, AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, WSquare, 
 from ..steps import Context, Outcome, Step
 from .boxes import share_within_box
 from .layer import Layer, Share
+from .linear_maps import Contraction
 from .ratios import epsilon_of, over, over_output, over_stabilised, ratio_of_value, taken, tiny, visible_output
 
 
@@ -143,7 +144,7 @@ def _by_weights(layer: Layer, rule: Rule) -> Outcome:
     """w^2 and flat: shares that do not depend on the input."""
     w = layer.map.weight
     weight = w.square() if isinstance(rule, WSquare) else torch.ones_like(w)
-    one = layer.x[:1] if layer.x.dim() > 1 else layer.x
+    one = layer.x if isinstance(layer.map, Contraction) or layer.x.dim() == 1 else layer.x[:1]
     denominator = layer.map.forward(torch.ones_like(one), weight)
     s, dropped = over(layer.message, denominator.expand(layer.step.outputs[0].shape), layer.context.rows)
     return Outcome((layer.context.message(layer.map.transpose(s, weight, layer.x)),), dropped=dropped)

@@ -72,7 +72,7 @@ def moved(step: Step, arrived: Message | tuple[Message | None, ...], context: Co
     whole = [m is None or m.value is v.tensor for m, v in zip(messages, step.outputs, strict=True)]
     keeps_form = all(whole) and all(t is not None for t in tensors)
     sent = [
-        torch.zeros(v.shape, dtype=step_dtype(step, context)) if m is None
+        step.inputs[0].available().new_zeros(v.shape, dtype=step_dtype(step, context)) if m is None
         else m.coefficient if keeps_form else m.relevance
         for m, v in zip(messages, step.outputs, strict=True)
     ]  # fmt: skip
