@@ -88,9 +88,7 @@ class Inputs:
             self._unbatched = self._unbatched or layer
 
     def check_rows(self, logits: Tensor) -> None:
-        """Refuse logits of no rows, and those of an input that has no batch axis."""
-        if logits.dim() and not len(logits):
-            raise ValueError(f"The model's output has no rows: its shape is {tuple(logits.shape)}.")
+        """Refuse the output for an input that has no batch axis: what looks like its rows is something else."""
         if self._unbatched is not None and (logits.dim() != 2 or len(logits) != 1):
             raise ValueError(self._without_batch())
 

@@ -250,4 +250,4 @@ def test_a_layer_may_work_without_a_batch_axis_if_the_model_means_it():
 
 
 def test_a_model_that_drops_every_row_is_told_so():
-    refused(ValueError, lambda: lrp.record(Net(lambda m, x: m.head(x)[:0], head=nn.Linear(6, 3)), vectors(2)), "rows")
+    refused(ValueError, lambda: lrp.record(Net(lambda m, x: m.head(x)[:0], head=nn.Linear(6, 3)), vectors(2)), "(0, 3)")
