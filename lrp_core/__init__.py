@@ -10,7 +10,7 @@ from .composite import Composite
 from .errors import UnsupportedOp
 from .explanation import Explanation
 from .ledger import Ledger
-from .recording.recorder import record
+from .recording.record import record
 from .registry import propagates
 from .rules import LRP0, AlphaBeta, Epsilon, Flat, Gamma, Gradient, Pass, Rule, WSquare, ZBox, ZPlus
 from .steps import Context, Outcome, Step

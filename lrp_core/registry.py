@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 
 from .composite import KINDS
@@ -54,6 +55,8 @@ def op_name(function: Callable[..., Any]) -> str:
     name = str(_CLOSURES.get(function) or getattr(function, "__name__", type(function).__name__))
     if name == "__get__":  # an attribute such as x.T
         name = str(getattr(function.__self__, "__name__", name))  # type: ignore[attr-defined]
+    if isinstance(function, torch._ops.OpOverload):  # what torch.export writes: "add.Tensor"
+        name = name.partition(".")[0]
     name = name.strip("_").removesuffix("_with_indices").removeprefix("special_")
     return PLAIN_NAMES.get(name, name)
 

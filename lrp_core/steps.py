@@ -28,7 +28,7 @@ class Value:
 
     __slots__ = (
         *("__weakref__", "_producer", "activated", "consumers", "dtype", "ends", "gate"),
-        *("part", "rectified", "rows", "shape", "tensor"),
+        *("part", "positions", "rectified", "rows", "shape", "tensor"),
     )
 
     def __init__(self, tensor: Tensor, part: str | None = None) -> None:
@@ -38,6 +38,8 @@ class Value:
         self.dtype = tensor.dtype
         self.part = part
         """name of the input or embedding that this is; relevance stops here"""
+        self.positions: Tensor | None = None
+        """of an embedding: the ids that were looked up, where they do not come from the input, such as positions"""
         self.rows = ONE_ROW
         """where the rows of the batch lie in it; known once recording has ended"""
         self.consumers: list[Step] = []
@@ -247,7 +249,7 @@ def found(tree: Any, kind: type | tuple[type, ...]) -> list[Any]:
     return hits
 
 
-def replaced(tree: Any, kind: type, new: Callable[[Any], Any]) -> Any:
+def replaced(tree: Any, kind: type | tuple[type, ...], new: Callable[[Any], Any]) -> Any:
     """The same nested lists, tuples and dicts with everything of this type replaced."""
     if isinstance(tree, kind):
         return new(tree)

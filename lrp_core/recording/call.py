@@ -1,4 +1,4 @@
-"""How a model is called and what it returns: names of arguments, the logits, and what is refused at the door."""
+"""How a model is called and what it returns: names of arguments, the logits, and which models are refused."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
-from .finish import is_finite
 from .hidden import scripted_function
+
+QUANTISED = ("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized", "torch.ao.nn.sparse.quantized")
 
 
 def chosen(result: Any, output: str | int | Callable[[Any], Tensor] | None) -> Any:
@@ -29,39 +31,77 @@ def chosen(result: Any, output: str | int | Callable[[Any], Tensor] | None) -> A
     return getattr(result, "logits", result)
 
 
-def named_arguments(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[tuple[str, Any]]:
-    """Arguments with the names that the model's forward gives them."""
+def named_arguments(model: nn.Module, args: tuple[Any, ...]) -> list[tuple[str, Any]]:
+    """Positional arguments with the names that the model's forward gives them."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     names = [p.name for p in inspect.signature(model.forward).parameters.values() if p.kind in kinds]
     names += [f"input{i}" for i in range(len(names), len(args))]
-    return [*zip(names, args, strict=False), *kwargs.items()]
+    return [*zip(names, args, strict=False)]
+
+
+def original(model: Any) -> Any:
+    """The model inside what ``torch.compile`` and ``DataParallel`` wrap around it: the same layers and weights."""
+    while True:
+        if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            model = model.module
+        elif _is_compiled(model):
+            model = model._orig_mod
+        else:
+            return model
 
 
 def modules_of(model: nn.Module) -> list[tuple[str, nn.Module]]:
     """Every module with its path in the model.
 
-    Refuses, in one sentence, what cannot be recorded: no module, compiled code, train mode, half precision.
+    Refuses, in one sentence, what cannot be recorded: no module, scripted code, train mode, weights without numbers.
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"record needs a torch.nn.Module, not {type(model).__name__}.")
-    modules = list(model.named_modules(remove_duplicate=False))
-    if any(isinstance(module, torch.jit.ScriptModule) for _, module in modules):
-        raise TypeError("The model holds a TorchScript module, whose operations cannot be seen; use its Python source.")
+    wrapped = list(model.named_modules(remove_duplicate=False))
+    modules = [(path.replace("_orig_mod.", ""), module) for path, module in wrapped if not _is_compiled(module)]
     if (scripted := scripted_function(module for _, module in modules)) is not None:
         raise TypeError(
             f"The model calls {scripted!r}, which torch.jit has compiled, so that its operations cannot be seen; use "
             "its Python source."
         )
-    if any(module.training for _, module in modules):
-        raise ValueError("The model is in train mode; call model.eval() first.")
-    if any(p.dtype in (torch.float16, torch.bfloat16) for p in model.parameters()):
-        raise ValueError("The model is in half precision; call model.float() first.")
+    exported = {id(inner) for _, module in modules if _is_exported(module) for inner in module.modules()}
+    for path, module in modules:
+        if isinstance(module, torch.jit.ScriptModule):
+            raise TypeError(
+                "The model holds a TorchScript module, whose operations cannot be seen; use its Python source."
+            )
+        if type(module).__module__.startswith(QUANTISED):
+            raise TypeError(
+                f"The model's layer {path!r} is quantised, and its operations have no rule; use the model as it was "
+                "before that."
+            )
+        if module.training and type(module) is not nn.Module and id(module) not in exported:
+            raise ValueError("The model is in train mode; call model.eval() first.")
+        for name, tensor in (*module._parameters.items(), *module._buffers.items()):
+            if tensor is not None:
+                _check_weight(f"{path}.{name}" if path else name, tensor)
     return modules
 
 
-def check_input(name: str, tensor: Tensor) -> None:
-    """Refuse an input of another precision, or one that is not finite."""
-    if tensor.dtype not in (torch.float32, torch.float64):
-        raise ValueError(f"Input {name!r} is {tensor.dtype}; LRP works in float32 or float64.")
-    if not is_finite(tensor):
-        raise ValueError(f"Input {name!r} holds NaN or infinite values.")
+def _check_weight(name: str, tensor: Tensor) -> None:
+    if is_lazy(tensor):
+        raise ValueError(f"The model's weight {name!r} has no shape yet; run the model once before it is recorded.")
+    if tensor.is_meta:
+        raise ValueError(f"The model's weight {name!r} is on the meta device, without numbers; load the weights first.")
+    if not is_plain(tensor):
+        raise TypeError(f"The model's weight {name!r} is a {type(tensor).__name__}; LRP needs plain tensors.")
+
+
+def is_plain(tensor: Tensor) -> bool:
+    """Whether torch itself computes with this tensor: no class of its own says what an operation means."""
+    return type(tensor).__torch_dispatch__ is Tensor.__torch_dispatch__
+
+
+def _is_compiled(module: Any) -> bool:
+    """Whether this is what ``torch.compile`` made of a module; its class is only there once something was compiled."""
+    return type(module).__name__ == "OptimizedModule" and hasattr(module, "_orig_mod")
+
+
+def _is_exported(module: nn.Module) -> bool:
+    """Whether ``torch.export`` wrote the module: its mode is fixed, and ``training`` says nothing."""
+    return isinstance(module, torch.fx.GraphModule) and "train" in vars(module)

@@ -75,7 +75,7 @@ def _blank(tensor: Tensor) -> Tensor:
 
 def is_in_place(function: Callable[..., Any], kwargs: dict[str, Any]) -> bool:
     """Whether an operation writes to its first argument."""
-    name = getattr(function, "__name__", "")
+    name = getattr(function, "__name__", "").partition(".")[0]  # of operators of ATen without what they work on
     if name == "__set__":  # of an attribute
         return function.__self__.__name__ in _ATTRIBUTES  # type: ignore[attr-defined]
     return (name.endswith("_") and not name.endswith("__")) or bool(kwargs.get("inplace")) or name in _WRITING

@@ -17,6 +17,9 @@ from ..propagation.sparse_products import SparseProduct
 from ..rows import Rows
 from ..steps import Step, Value, found
 from . import any_order
+from .disguise import is_constant, without_constant
+from .probing import rows_in_outputs
+from .sharing import each_its_own, rows_mixed
 
 REDUCTIONS = ("mean", "sum")
 IN_PLACE_KINDS = ("activation", "add")
@@ -28,25 +31,58 @@ TRAILING |= {"baddbmm": 2, "mm": 2}
 
 def place_rows(steps: list[Step], sources: list[Value], output: Value, count: int) -> None:
     """Set ``rows`` of every value; raises ``ValueError`` where a step mixes the rows of a batch."""
-    in_front = Rows(count)
+    rows = Rows(count)
     for value in {value: None for step in steps for value in (*step.inputs, *step.outputs)}:
-        value.rows = in_front
+        value.rows = rows
     if count == 1:
         return
-    for source in sources:
-        source.rows = Rows(count, _outer_along_time(source, count) or _outer_of_source(source.shape, count))
-    for step in steps:
-        if step.reached and step.operation is not None:
-            for value, rows in zip(step.outputs, _rows_after(step, count), strict=True):
-                value.rows = rows
-    if output.rows != in_front:
-        raise ValueError("The model's output does not have the batch axis in front; record one row at a time.")
+    steps[:], in_front = each_its_own(steps, sources, count)
+    refusal: ValueError | None = None
+    for outers in dict.fromkeys(
+        tuple(1 if s in in_front else _outer_along_time(s, count) or guess(s.shape, count) for s in sources)
+        for guess in GUESSES
+    ):
+        try:
+            return _follow(steps, sources, output, outers, count)
+        except ValueError as error:
+            refusal = refusal or error
+    raise refusal or AssertionError
 
 
-def _outer_of_source(shape: torch.Size, count: int) -> int:
-    """Rows in front where they can be, else at the first axis that has as many entries as there are rows."""
-    if not shape or shape[0] % count == 0:
-        return 1
+def _follow(steps: list[Step], sources: list[Value], output: Value, outers: tuple[int, ...], count: int) -> None:
+    """From where the rows lie in the sources to where they lie everywhere else."""
+    for source, outer in zip(sources, outers, strict=True):
+        source.rows = Rows(count, outer)
+    place = 0
+    while place < len(steps):
+        step = steps[place]
+        place += 1
+        if not step.reached or step.operation is None:
+            continue
+        try:
+            rows_after = _rows_after(step, count)
+        except ValueError:
+            fewer = without_constant(steps, step, output) if is_constant(step) else None
+            if fewer is None:
+                raise
+            steps[:], place = fewer, place - 1
+            continue
+        for value, rows in zip(step.outputs, rows_after, strict=True):
+            value.rows = rows
+    if output.rows != Rows(count):
+        raise ValueError(
+            "The model's output does not have the batch axis in front; bring it there with output=lambda o: ..., or "
+            "record one row at a time."
+        )
+
+
+def _in_front(shape: torch.Size, count: int) -> int:
+    """Rows in front where they can be: several entries of the first axis may belong to each."""
+    return 1 if not shape or shape[0] % count == 0 else _where_they_fit(shape, count)
+
+
+def _where_they_fit(shape: torch.Size, count: int) -> int:
+    """The first axis that has as many entries as there are rows, as where the sequence comes first: (L, B, E)."""
     axis = next((axis for axis, size in enumerate(shape) if size == count), 0)
     return math.prod(shape[:axis])
 
@@ -59,6 +95,37 @@ def _outer_along_time(source: Value, count: int) -> int | None:
     readers = [reader for taken in source.consumers for value in taken.outputs for reader in value.consumers]
     second = source.ends[1] == 0 if source.ends else any(reader.repeats for reader in readers)
     return source.shape[0] if second and len(source.shape) == 3 and source.shape[1] % count == 0 else None
+
+
+def _second(shape: torch.Size, count: int) -> int:
+    """The second axis, where the sequence comes first and is as long as there are rows."""
+    return shape[0] if len(shape) > 1 and shape[1] == count else _in_front(shape, count)
+
+
+GUESSES = (_in_front, _where_they_fit, _second)
+"""where the rows may lie in an input; the first that holds to the output is right"""
+
+
+def _probed(step: Step, count: int) -> list[Rows]:
+    """By trying the operation, of which no more is known."""
+    seen = rows_in_outputs(step) if all(_fits(value, count) for value in step.inputs) else None
+    if seen is None or len(seen) != len(step.outputs):
+        raise rows_mixed(step)
+    places = []
+    for rows, alone in seen:
+        number = torch.arange(count, device=rows.device)
+        fits = (
+            o for o in _possible(rows.shape, count) if bool(((rows == _laid_out(number, rows.shape, o)) | alone).all())
+        )
+        outer = next(fits, None)
+        if outer is None:
+            raise rows_mixed(step)
+        places.append(Rows(count, outer))
+    return places
+
+
+def _fits(value: Value, count: int) -> bool:
+    return value.shape.numel() % (count * value.rows.outer) == 0
 
 
 def _outers_after(step: Step, count: int) -> list[int]:
@@ -76,7 +143,7 @@ def _outers_after(step: Step, count: int) -> list[int]:
     if step.op in REDUCTIONS or "reduced" in step.memo:
         gone = step.memo["reduced"] if "reduced" in step.memo else _reduced_axes(step)
         if axis in gone:
-            raise _mixed(step)
+            raise rows_mixed(step)
         return [outer // math.prod(value.shape[a] for a in gone if a < axis)] * len(step.outputs)
     if step.kind == "pool" and "axis" in step.memo and step.memo["axis"] < axis:
         worked = step.memo["axis"]
@@ -84,7 +151,7 @@ def _outers_after(step: Step, count: int) -> list[int]:
     alike = all(other.rows.outer == outer for other in step.inputs)
     prefix = [v.shape[: axis + 1] for v in (value, *step.outputs)]
     if _works_along(step, axis) or not alike or any(shape != prefix[0] for shape in prefix):
-        raise _mixed(step)
+        raise rows_mixed(step)
     return [outer] * len(step.outputs)
 
 
@@ -93,7 +160,7 @@ def _along_time(step: Step) -> list[int]:
     places = {_axis_of(value, step) for value in step.inputs}
     axis, before = next(iter(places))
     if len(places) > 1 or axis != 1:
-        raise _mixed(step)
+        raise rows_mixed(step)
     return [value.shape[0] * before for value in step.outputs]
 
 
@@ -119,14 +186,7 @@ def _axis_of(value: Value, step: Step) -> tuple[int, int]:
         if before <= value.rows.outer < before * size and size % value.rows.count == 0:
             return axis, value.rows.outer // before
         before *= size
-    raise _mixed(step)
-
-
-def _mixed(step: Step) -> ValueError:
-    return ValueError(
-        f"The step {step.name} mixes or hides the batch axis, so that rows cannot be told apart; record one row at a "
-        "time."
-    )
+    raise rows_mixed(step)
 
 
 def _entrywise(step: Step, count: int) -> int:
@@ -137,12 +197,12 @@ def _entrywise(step: Step, count: int) -> int:
     if any(place == 1 and value.shape == shape for value, place in places.items()):
         wanted = {1}
     if len(wanted) != 1:
-        raise _mixed(step)
+        raise rows_mixed(step)
     outer = wanted.pop()
     for value, place in places.items():
         if place != outer:
             if outer != 1:
-                raise _mixed(step)
+                raise rows_mixed(step)
             _give_to_each_row(value, step, count)
     return outer
 
@@ -165,7 +225,7 @@ def _give_to_each_row(value: Value, step: Step, count: int) -> None:
     alone = tuple(value.shape[1:] if len(value.shape) == dims else value.shape)
     in_sums = all(reader.kind == "add" and len(reader.outputs[0].shape) == dims for reader in value.consumers)
     if value.part is None or value.tensor is None or not in_sums or (len(value.shape) == dims and value.shape[0] != 1):
-        raise _mixed(step)
+        raise rows_mixed(step)
     value.tensor = value.tensor.reshape(*[1] * (dims - len(alone)), *alone)
     value.tensor = value.tensor.expand(count, *value.tensor.shape[1:])
     value.shape, value.rows = value.tensor.shape, Rows(count)
@@ -176,11 +236,11 @@ def _contracted(step: Step, axis: int) -> int:
     left, arrow, right = step.args[0].replace(" ", "").partition("->")
     terms = left.split(",")
     if not arrow or "." in left:
-        raise _mixed(step)
+        raise rows_mixed(step)
     operands = [term for term, operand in zip(terms, step.args[1:], strict=True) if isinstance(operand, Value)]
     letter = operands[0][axis]
     if letter not in right or any(letter not in operand for operand in operands):
-        raise _mixed(step)
+        raise rows_mixed(step)
     _, before = _axis_of(step.inputs[0], step)
     return math.prod(step.outputs[0].shape[: right.index(letter)]) * before
 
@@ -196,20 +256,21 @@ def _reduced_axes(step: Step) -> set[int]:
 def _moved(step: Step, count: int) -> list[int]:
     """Row numbers take the place of the data; what changes with them is not a constant, and tells where its row is."""
     number = torch.arange(1.0, count + 1, device=step.outputs[0].available().device)
-    if any(value.shape.numel() % (count * value.rows.outer) for value in step.inputs):
-        raise _mixed(step)
+    if not all(_fits(value, count) for value in step.inputs):
+        raise rows_mixed(step)
     marks = [_laid_out(number, v.shape, v.rows.outer).to(v.available().dtype) for v in step.inputs]
     once, twice = (found(step.again(*(m * times for m in marks)), Tensor) for times in (1, 2))
     outers = []
     for first, second in zip(once, twice, strict=True):
+        constant = (first == second) | (first.isnan() & second.isnan())  # fresh memory may hold anything
         fits = (
             outer
             for outer in _possible(first.shape, count)
-            if bool(((first == _laid_out(number, first.shape, outer)) | (first == second)).all())
+            if bool(((first == _laid_out(number, first.shape, outer)) | constant).all())
         )
         outer = next(fits, None)
         if outer is None:
-            raise _mixed(step)
+            raise rows_mixed(step)
         outers.append(outer)
     return outers
 
@@ -247,14 +308,11 @@ def _rows_after(step: Step, count: int) -> list[Rows]:
             return [Rows(count, outer) for outer in _outers_after(step, count)]
         except ValueError:
             if step.kind != "shape":
-                raise
-    places = any_order.moved(step, count, _possible)
-    if places is None:
-        raise _mixed(step)
-    return places
+                return _probed(step, count)
+    return any_order.moved(step, count, _possible) or _probed(step, count)
 
 
 def _known(step: Step, rows: Rows | None) -> list[Rows]:
     if rows is None:
-        raise _mixed(step)
+        raise rows_mixed(step)
     return [rows] * len(step.outputs)

@@ -1,8 +1,7 @@
-"""Recording: one forward pass, without autograd, watched from outside. The model is not touched."""
+"""The recorder: turns every operation on tensors that descend from the input into a step of the tape."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,94 +9,55 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from ..modes import plain_arithmetic
+from ..modes import without_autocast
 from ..propagation.cells import CELLS
-from ..propagation.elementwise import is_mask, keeps_sign
+from ..propagation.elementwise import keeps_sign
 from ..propagation.linear_maps import LinearMap
-from ..propagation.weights import cache_of
+from ..propagation.weights import WeightCache
 from ..propagation.writing import OnACopy, seen_after
 from ..registry import lookup, op_name
 from ..steps import Operation, Step, Value, found, replaced
-from ..tape import Tape
-from .call import check_input, chosen, modules_of, named_arguments
-from .finish import finish
+from .inputs import Inputs
 from .memory import Memory, before_constant_write
 from .operands import BLANKS, REWRITTEN, floating, is_in_place, sorted_call
+from .plain_calls import CONVOLUTIONS, plain_call, unbatched
 from .unfolding import UNFOLDED
+from .widening import HALF, Widening, read_type
 
+NO_CHANGE = ("requires_grad", "detach")
+"""operations in place that leave the numbers alone"""
 LAYER_KINDS = ("conv", "linear", "norm")
-
-
-def record(
-    model: nn.Module,
-    *args: Any,
-    relevance_at: str | None = None,
-    output: str | int | Callable[[Any], Tensor] | None = None,
-    **kwargs: Any,
-) -> Tape:
-    """Run ``model(*args, **kwargs)`` once and keep what LRP needs of it.
-
-    Every floating-point tensor among the arguments (also inside lists and dicts) is an input that relevance can reach;
-    for integer inputs it stops at the embeddings looked up from them. ``relevance_at`` names a layer at whose output
-    relevance stops instead. ``output`` picks the tensor to explain from what the model returns, the batch axis in front
-    and any shape behind: a key, an index or a function; a tensor, and an object or dict with ``logits``, need none.
-    Where it ends in a read-out such as a sigmoid or a softmax, the scores before that are explained (``Tape.scores``).
-
-    Raises ``ValueError`` or ``TypeError``, in one sentence, for a model in train mode, half precision, NaN or infinite
-    input, and an output that has no batch axis or does not depend on the input.
-    """
-    modules = modules_of(model)
-    with plain_arithmetic():
-        inputs = dict(named_arguments(model, args, kwargs))
-        recorder = Recorder(modules)
-        inputs = {name: recorder.input(name, tree) for name, tree in inputs.items()}
-        if not recorder.sources and not recorder.reads_ids:
-            raise TypeError("record needs at least one tensor as input of the model.")
-        positional = [inputs.pop(name) for name in list(inputs)[: len(args)]]
-        with recorder:
-            logits = chosen(model(*positional, **inputs), output)
-        return finish(
-            recorder.steps, recorder.sources, recorder.value_of(logits), logits, cache_of(model), relevance_at
-        )
 
 
 class Recorder(TorchFunctionMode):
     """Turns each operation on tensors that descend from the input into a step; sees only its own thread."""
 
-    def __init__(self, modules: list[tuple[str, nn.Module]]) -> None:
+    def __init__(self, modules: list[tuple[str, nn.Module]], weights: WeightCache) -> None:
         super().__init__()
         self.steps: list[Step] = []
         self.sources: list[Value] = []
-        self.reads_ids = False
+        self.inputs = Inputs()
         self._owners: dict[int, str] = {}
-        self._own: set[int] = set()
         self._kept: list[Tensor] = []  # keeps ids in _owners from being reused
         self._live: dict[int, tuple[Tensor, Value]] = {}
         self._memory = Memory()
         self._one_hots: list[Tensor] = []
         self._counts: dict[str, int] = {}
+        own: dict[int, Tensor] = {}
         for path, module in modules:
             owner = path.partition(".parametrizations")[0] or type(modules[0][1]).__name__
             for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
                 self._owners.setdefault(id(tensor), owner)
-                self._own.add(id(tensor))
+                own[id(tensor)] = tensor
+        self._wide = Widening(own, self._owners, weights)
 
     def input(self, name: str, tree: Any) -> Any:
         """Start tracking the tensors of one argument; returns the argument to hand to the model."""
-        tensors = list(found(tree, Tensor))
-        self.reads_ids |= any(not t.is_floating_point() for t in tensors)
-
-        def track(tensor: Tensor) -> Tensor:
-            if not tensor.is_floating_point():
-                return tensor
-            if (tensor == -torch.inf).any() and is_mask(tensor):
-                return tensor
-            check_input(name, tensor)
-            seen = tensor.detach().clone()  # the caller, or a layer in place, may write to it
-            self._source(seen, name if len(tensors) == 1 else f"{name}[{len(self.sources)}]")
-            return seen
-
-        return replaced(tree, Tensor, track)
+        given, started = self.inputs.read(name, tree)
+        self._wide.holds_half |= any(tensor.dtype in HALF for tensor in found(given, Tensor))
+        for place, tensor in enumerate(started):
+            self._source(tensor, name if len(started) == 1 else f"{name}[{place}]")
+        return given
 
     def value_of(self, tensor: Any) -> Value:
         """The tracked value of the model's output."""
@@ -111,27 +71,45 @@ class Recorder(TorchFunctionMode):
                 "record(..., output=...)."
             )
         self._catch_up(tensor)
-        if id(tensor) not in self._live:
-            raise ValueError("The model's output does not depend on the input by any recorded operation.")
-        return self._live[id(tensor)][1]
+        if id(tensor) in self._live:
+            self.inputs.check_rows(tensor)
+            return self._live[id(tensor)][1]
+        raise ValueError(
+            (None if self.sources else self.inputs.cast)
+            or "The model's output does not depend on the input by any recorded operation."
+        )
 
     def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = op_name(function)
         kwargs = kwargs or {}
+        without_autocast()
+        function, args, kwargs = plain_call(function, args, kwargs)
+        name = op_name(function)
         if torch._C._functorch.peek_interpreter_stack() is not None:
             self._refuse_hidden(name, found((args, kwargs), Tensor))
+        if name == "dtype":
+            return read_type(function(*args, **kwargs))
         if kwargs or name in REWRITTEN:
             args, kwargs = sorted_call(name, args, kwargs)
         tensors = found(args[1:] if name in BLANKS else args, Tensor) + (found(kwargs, Tensor) if kwargs else [])
         if self._memory.is_disturbed:
             for tensor in tensors:
                 self._catch_up(tensor)
+        in_place = is_in_place(function, kwargs)
+        if in_place and name not in NO_CHANGE and self._wide.writes(args[0] if args else None):
+            raise ValueError(f"{name} writes to a weight of half precision; call model.float() first.")
+        if self._wide.concerns(name, tensors, args, kwargs):
+            name, function, args, kwargs = self._wide.call(name, function, args, kwargs)
         if not any(id(t) in self._live for t in tensors):
             return self._constant(name, function, tensors, args, kwargs)
         if kwargs.get("out") is not None:
             return self._into(name, kwargs["out"], function, args, {k: v for k, v in kwargs.items() if k != "out"})
 
-        in_place = is_in_place(function, kwargs)
+        dims = unbatched(name, args, self._live)
+        if dims is not None:
+            self.inputs.note_unbatched(self._owner_of(tensors) or name, dims)
+            if name in CONVOLUTIONS:
+                with self:
+                    return function(args[0][None], *args[1:], **kwargs)[0]
         if name in UNFOLDED and not lookup(name):
             with self:
                 unfolded = UNFOLDED[name](*args, **kwargs)
@@ -157,6 +135,8 @@ class Recorder(TorchFunctionMode):
         changed = args[0] if in_place and result is None else result
         outputs = floating(changed)
         if not outputs or (not in_place and args and changed is args[0]):
+            if self.inputs.ids and outputs == []:
+                self.inputs.depend(result)
             return result  # nothing that relevance could reach, or the operation did nothing
         if any(t.layout is not torch.strided for t in outputs):
             raise ValueError(
@@ -164,8 +144,12 @@ class Recorder(TorchFunctionMode):
             )
         step_function = memo.pop("function", step_function)  # another form of the same that has a derivative
         for key, item in memo.items():
-            if isinstance(item, LinearMap) and not all(id(source) in self._own for source in item.sources):
-                memo[key] = replace(item, sources=())  # made on the fly: not to be kept with the model
+            if isinstance(item, LinearMap):
+                own = [self._wide.origin.get(id(source)) for source in item.sources]
+                if any(one is not source for one, source in zip(own, item.sources, strict=True)):
+                    # made on the fly, and not to be kept with the model; or what became of its own
+                    known = [one for one in own if one is not None]
+                    memo[key] = replace(item, sources=tuple(known) if len(known) == len(own) else ())
         self._add(name, step_function, call_args, call_kwargs, operation, memo, tensors, outputs)
         if in_place:
             self._memory.after_write(args[0], self._live[id(args[0])][1])
@@ -267,22 +251,25 @@ class Recorder(TorchFunctionMode):
         """An operation on constants: remember whose parameter it read; with token ids, an embedding is a source."""
         if self.steps and args and isinstance(args[0], Tensor) and is_in_place(function, kwargs):
             before_constant_write(args[0], self.steps)
-        if name == "embedding_bag" and self.reads_ids and not lookup(name):
+        if name == "embedding_bag" and self.inputs.ids and not lookup(name):
             with self:
                 unfolded = UNFOLDED[name](*args, **kwargs)
             if unfolded is not NotImplemented:
                 return unfolded
         if kwargs.get("max_norm") is not None and len(args) > 1:  # torch would shorten vectors in the model's weights
             args = (args[0], args[1].clone(), *args[2:])
-        result = function(*args, **kwargs)
+        result = self._wide.result(function(*args, **kwargs))
+        changed = args[0] if result is None and len(args) else result  # x[...] = ids returns nothing
+        from_ids = name not in BLANKS and self.inputs.follow(tensors, changed, name)
         if not isinstance(result, Tensor):
             return result
-        if name == "one_hot" and self.reads_ids:
+        if name == "one_hot" and self.inputs.ids:
             self._one_hots.append(result)
         if result.is_floating_point():
             owner = self._owner_of(tensors)
-            if name == "embedding" and self.reads_ids:
-                self._source(result, owner or name)
+            if name == "embedding" and self.inputs.ids:
+                positions = None if from_ids else next(t for t in tensors if not t.is_floating_point())
+                self._source(result, owner or name, positions)
             elif any(result.shape == t.shape and tensors[0] is t for t in self._one_hots):
                 self._source(result, "one_hot")
             elif owner is not None:
@@ -290,9 +277,10 @@ class Recorder(TorchFunctionMode):
                 self._kept.append(result)
         return result
 
-    def _source(self, tensor: Tensor, name: str) -> None:
+    def _source(self, tensor: Tensor, name: str, positions: Tensor | None = None) -> None:
         count = self._counts[name] = self._counts.get(name, 0) + 1
         value = Value(tensor, part=name if count == 1 else f"{name}#{count}")
+        value.positions = positions
         self.sources.append(value)
         self._track(tensor, value)
 

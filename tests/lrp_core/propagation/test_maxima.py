@@ -113,7 +113,7 @@ BETWEEN = {
     "clamp from below": (lambda x, y: torch.clamp(x, min=y), [1, 0, 3], [0, 5, 0], [0, 0, 0]),
     "clamp from above": (lambda x, y: x.clamp_max(y), [1, -2, 0], [0, 0, -4], [0, 0, 0]),
     "clamp in place": (lambda x, y: (x * 1).clamp_(min=y), [1, 0, 3], [0, 5, 0], [0, 0, 0]),
-    "clamp a constant": (lambda x, y: torch.clamp(C, max=y, min=x), [0, 0, 0], [1, 0, -4], [0, 2, 0]),
+    "clamp a constant": (lambda x, y: torch.clamp(C, max=y, min=x), [1, 0, 0], [0, 0, -4], [0, 2, 0]),
     "one for all": (lambda x, y: torch.maximum(x, y[:, 1:2]), [0, 0, 0], [0, 15, 0], [0, 0, 0]),
 }
 

@@ -152,3 +152,73 @@ def test_rows_that_are_mixed_are_refused(name):
     model = Net(MIXED[name], head=nn.Linear(8, 3))
     with pytest.raises(ValueError, match=r"batch axis.*one row at a time\.$"):
         lrp.record(model, sequences())
+
+
+@pytest.mark.parametrize("name", [name for name in MIXED if name != "output turned"])
+@pytest.mark.parametrize("row", range(3))
+def test_the_advice_of_the_refusal_works(name, row):
+    """One row of the output; every row of the input gets what it gave to that one."""
+    model = Net(MIXED[name], head=nn.Linear(8, 3))
+    tape = lrp.record(model, sequences(), output=lambda o: o[row : row + 1])
+    torch.testing.assert_close(tape.output, model(sequences())[row : row + 1])
+    for composite in COMPOSITES.values():
+        explanation = tape.explain(composite, lrp.Target.logit(1))
+        assert explanation.relevance.shape == sequences().shape
+        assert_ledger_closes(explanation)
+    v = torch.zeros(3, 3, dtype=D)
+    v[row, 1] = 1.0
+    expected = gradient_times_input(model, sequences(), v)
+    baseline = tape.explain(COMPOSITES["gradient"], lrp.Target.logit(1)).relevance
+    torch.testing.assert_close(baseline, expected, rtol=1e-9, atol=1e-12)
+
+
+VECTOR = torch.linspace(-1.0, 1.0, 8, dtype=D)
+CONSTANT = torch.linspace(-1.0, 2.0, 10, dtype=D).view(2, 5)
+TRIED = {
+    "times a vector": lambda m, x: m.few(x @ VECTOR),
+    "rows times a vector": lambda m, x: m.head(x[:, 0] * (x[:, 1] @ VECTOR)[:, None]),
+    "a matrix times": lambda m, x: m.head((CONSTANT @ x)[:, 1]),
+    "a weight times the rows turned": lambda m, x: m.head((m.dense.weight @ x[:, 0].T).T),
+    "an ellipsis": lambda m, x: m.head(torch.einsum("...d,fd->...f", x, m.dense.weight).mean(1)),
+    "no arrow": lambda m, x: m.head(torch.einsum("bld,dz", x, m.dense.weight).mean(1)),
+    "a repeated letter": lambda m, x: m.few(torch.einsum("bll,lk->bk", x @ x.mT, torch.eye(5, dtype=D))),
+    "a list of axes": lambda m, x: m.head(torch.einsum(x, [0, 1, 2], m.dense.weight, [3, 2], [1, 0, 3])[0]),
+    "two that carry relevance": lambda m, x: m.head((torch.einsum("...ld,...md->...lm", x, x) @ x)[:, 0]),
+    "dots": lambda m, x: m.head(torch.einsum("bd,bd->b", x[:, 0], x[:, 1])[:, None] * x[:, 2]),
+    "mean of what lies across": lambda m, x: m.head(x.mT.reshape(-1, 5).mean(1).reshape(-1, 8)),
+}
+
+
+@pytest.mark.parametrize("rows", [2, 3, 8])
+@pytest.mark.parametrize("name", TRIED)
+def test_rows_are_found_by_trying(name, rows):
+    """Where the axes of an operation are not known beforehand; also with as many rows as features."""
+    model = Net(TRIED[name], dense=nn.Linear(8, 8), head=nn.Linear(8, 3), few=nn.Linear(5, 3))
+    x = sequences(rows)
+    for composite in COMPOSITES.values():
+        assert_rows_stand_alone(model, composite, x)
+    if rows == 3:
+        for rule in (lrp.AlphaBeta(2.0, 1.0), lrp.WSquare(), lrp.Flat(), lrp.Gamma(0.25)):
+            assert_rows_stand_alone(model, lrp.Composite(rule), x)
+
+
+def test_a_constant_that_is_picked_out_again_mixes_no_rows():
+    """A class token beside each frame, taken from the first frames for all rows, as TimeSformer does."""
+
+    def forward(m, x):
+        frames = m.dense(x).reshape(-1, 1, 8)
+        frames = torch.cat([m.token.weight[None].expand(len(frames), -1, -1), frames], 1) + m.place.weight
+        tokens = frames[: len(x), 0].unsqueeze(1)
+        return m.head(F.gelu(torch.cat([tokens, frames[:, 1:].reshape(x.shape)], 1)).mean(1))
+
+    layers = {"token": nn.Linear(8, 1, bias=False), "place": nn.Linear(8, 2, bias=False)}
+    model = Net(forward, dense=nn.Linear(8, 8), head=nn.Linear(8, 3), **layers)
+    x = sequences()[:, :2]
+    tape = lrp.record(model, x)
+    torch.testing.assert_close(tape.output, model(x))
+    for composite in COMPOSITES.values():
+        batch = tape.explain(composite, lrp.Target.logit(1))
+        assert_ledger_closes(batch)
+        for row in range(3):
+            alone = lrp.record(model, x[row : row + 1]).explain(composite, lrp.Target.logit(1))
+            torch.testing.assert_close(batch.relevance[row], alone.relevance[0], rtol=1e-9, atol=1e-12)

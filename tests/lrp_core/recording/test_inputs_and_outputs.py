@@ -147,7 +147,6 @@ SEQUENCE = vectors(3, 40).view(3, 5, 8)
         (lambda m, x: m.head(x)[:0], SEQUENCE, ["(0, 5, 3)", "empty"]),
         (lambda m, x: m.head(x).argmax(2), SEQUENCE, ["int64", "output=..."]),
         (lambda m, x: m.head(x).sigmoid() > 0.5, SEQUENCE, ["bool", "output=..."]),
-        (lambda m, x: m.head(x).half(), SEQUENCE, ["float16", "float32"]),
         (lambda m, x: m.head(x.flip(0).roll(1, 0) + x), SEQUENCE, ["rows"]),
     ],
 )

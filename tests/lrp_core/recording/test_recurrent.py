@@ -261,7 +261,7 @@ def test_rows_of_given_states(layers, rows):
 def test_rows_along_time_are_refused():
     """Without an axis for the batch, a tagger's words are its rows, and each hidden state is made of many."""
     model = Net(lambda m, x: m.head(m.layer(x)[0]), layer=nn.GRU(4, 3), head=nn.Linear(3, 2))
-    with pytest.raises(ValueError, match="mixes or hides the batch axis"):
+    with pytest.raises(ValueError, match="without a batch axis"):
         lrp.record(model, vectors(5, 4))
 
 

@@ -39,14 +39,6 @@ def refused(kind, action, *words) -> None:
         pytest.param(lambda: lrp.record(MODEL), ["input"], id="no input"),
         pytest.param(lambda: lrp.record(MODEL, random_input().numpy()), ["tensor"], id="array instead of tensor"),
         pytest.param(lambda: lrp.record("model", random_input()), ["module", "str"], id="no model"),
-        pytest.param(
-            lambda: lrp.record(nn.Linear(4, 2).half().eval(), torch.ones(1, 4).half()), ["half"], id="half precision"
-        ),
-        pytest.param(
-            lambda: lrp.record(nn.Linear(4, 2).bfloat16().eval(), torch.ones(1, 4).bfloat16()),
-            ["half"],
-            id="bfloat16",
-        ),
     ],
 )
 def test_recording_refuses(action, words):
