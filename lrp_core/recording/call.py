@@ -59,11 +59,6 @@ def modules_of(model: nn.Module) -> list[tuple[str, nn.Module]]:
         raise TypeError(f"record needs a torch.nn.Module, not {type(model).__name__}.")
     wrapped = list(model.named_modules(remove_duplicate=False))
     modules = [(path.replace("_orig_mod.", ""), module) for path, module in wrapped if not _is_compiled(module)]
-    if (scripted := scripted_function(module for _, module in modules)) is not None:
-        raise TypeError(
-            f"The model calls {scripted!r}, which torch.jit has compiled, so that its operations cannot be seen; use "
-            "its Python source."
-        )
     exported = {id(inner) for _, module in modules if _is_exported(module) for inner in module.modules()}
     for path, module in modules:
         if isinstance(module, torch.jit.ScriptModule):
@@ -80,6 +75,11 @@ def modules_of(model: nn.Module) -> list[tuple[str, nn.Module]]:
         for name, tensor in (*module._parameters.items(), *module._buffers.items()):
             if tensor is not None:
                 _check_weight(f"{path}.{name}" if path else name, tensor)
+    if (scripted := scripted_function(module for _, module in modules)) is not None:
+        raise TypeError(
+            f"The model calls {scripted!r}, which torch.jit has compiled, so that its operations cannot be seen; use "
+            "its Python source."
+        )
     return modules
 
 

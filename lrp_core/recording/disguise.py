@@ -18,7 +18,8 @@ DEPTH = 40
 
 def is_constant(step: Step) -> bool:
     """Whether nothing of the input is in what a step picks out of a tensor."""
-    return step.kind == "shape" and not any(bool(_varying(value, DEPTH).any()) for value in step.outputs)
+    is_empty = not all(value.shape.numel() for value in step.outputs)
+    return step.kind == "shape" and not is_empty and not any(_varying(value, DEPTH).any() for value in step.outputs)
 
 
 def without_constant(steps: list[Step], constant: Step, output: Value) -> list[Step] | None:

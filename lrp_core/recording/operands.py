@@ -40,6 +40,9 @@ BLANKS = {f"{name}_like" for name in ("zeros", "ones", "empty", "full", "rand", 
 BLANKS |= {f"new_{name}" for name in ("zeros", "ones", "empty", "full", "tensor", "empty_strided")}
 """operations that only look at their first argument"""
 
+UNFILLED = {"empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"}
+"""operations whose result holds whatever lay in memory before, NaN as it may be"""
+
 _ATTRIBUTES = ("data", "real", "imag")
 
 _WRITING = {f"__{name}__" for name in ("iadd", "isub", "imul", "idiv", "itruediv", "ipow", "imatmul", "setitem")}

@@ -262,7 +262,7 @@ def _moved(step: Step, count: int) -> list[int]:
     once, twice = (found(step.again(*(m * times for m in marks)), Tensor) for times in (1, 2))
     outers = []
     for first, second in zip(once, twice, strict=True):
-        constant = (first == second) | (first.isnan() & second.isnan())  # fresh memory may hold anything
+        constant = first == second
         fits = (
             outer
             for outer in _possible(first.shape, count)
@@ -309,6 +309,8 @@ def _rows_after(step: Step, count: int) -> list[Rows]:
         except ValueError:
             if step.kind != "shape":
                 return _probed(step, count)
+            if is_constant(step):
+                raise
     return any_order.moved(step, count, _possible) or _probed(step, count)
 
 

@@ -19,7 +19,7 @@ from ..registry import lookup, op_name
 from ..steps import Operation, Step, Value, found, replaced
 from .inputs import Inputs
 from .memory import Memory, before_constant_write
-from .operands import BLANKS, REWRITTEN, floating, is_in_place, sorted_call
+from .operands import BLANKS, REWRITTEN, UNFILLED, floating, is_in_place, sorted_call
 from .plain_calls import CONVOLUTIONS, plain_call, unbatched
 from .unfolding import UNFOLDED
 from .widening import HALF, Widening, read_type
@@ -263,6 +263,8 @@ class Recorder(TorchFunctionMode):
         from_ids = name not in BLANKS and self.inputs.follow(tensors, changed, name)
         if not isinstance(result, Tensor):
             return result
+        if name in UNFILLED:
+            return result.zero_()  # what is never written takes no relevance, and NaN times nothing would be NaN
         if name == "one_hot" and self.inputs.ids:
             self._one_hots.append(result)
         if result.is_floating_point():

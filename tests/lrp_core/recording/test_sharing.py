@@ -101,6 +101,8 @@ def test_a_row_gets_what_it_gets_alone(name, rows):
     alone = [lrp.record(model, ids[row : row + 1]) for row in range(rows)]
     torch.testing.assert_close(batch.output, model(ids), rtol=1e-10, atol=1e-12)
     for composite in COMPOSITES.values():
+        if name == "bias as a mask" and composite.attention == "cp":
+            continue  # its values are constants, so CP-LRP has nobody to give relevance to
         together = batch.explain(composite, lrp.Target.logit(1))
         assert max(row.gap.abs().max().item() for row in together.ledger) < 1e-10
         if name != "sequence first":  # where the rows of the input are not in front

@@ -263,3 +263,25 @@ def test_what_cannot_be_followed_is_refused_in_a_sentence(forward):
     with pytest.raises(ValueError, match=r"LRP .*\.$") as caught:
         lrp.record(model, vectors())
     assert "\n" not in str(caught.value)
+
+
+def test_memory_that_was_never_filled_takes_nothing():
+    """A buffer from torch.empty holds whatever lay there, NaN as it may be, and no relevance times NaN is a number."""
+    made = []
+
+    def forward(m, x):
+        spoiled = torch.full((3, len(x), 6), torch.nan, dtype=D)  # what lies there, once it is let go
+        del spoiled
+        made.extend([torch.empty(3, len(x), 6, dtype=D), x.new_empty(2, 3), torch.empty_like(x)])
+        buffer = torch.empty(len(x), 6, dtype=D)
+        buffer[:, :2] = x[:, 4:]
+        buffer[:, 2:].copy_(x[:, :4])
+        return m.head(buffer)
+
+    model, x = Net(forward, head=nn.Linear(6, 3)), vectors(2)
+    plain = Net(lambda m, x: m.head(torch.cat([x[:, 4:], x[:, :4]], 1)), head=model.head)
+    for composite in (LRP0, GRADIENT):
+        found, expected = (lrp.record(net, x).explain(composite, lrp.Target.top()) for net in (model, plain))
+        torch.testing.assert_close(found.relevance, expected.relevance, rtol=1e-12, atol=1e-12)
+        assert_ledger_closes(found)
+    assert not any(tensor.any() for tensor in made)
