@@ -88,7 +88,8 @@ def _sums_of_owners(tensor: Tensor, rows: Rows) -> Tensor:
 def weighed(s: Tensor, vector: Tensor, rows: Rows) -> Tensor:
     """``s`` (..., K) times ``vector`` (K,), summed over each row: (B,) in float64."""
     if rows.count == 1:
-        return torch.dot(s.reshape(-1, len(vector)).sum(0), vector).double()[None]
+        of_outputs = s.reshape(-1, len(vector)).sum(0) if s.numel() != len(vector) else s.reshape(-1)
+        return torch.dot(of_outputs, vector).double()[None]
     if rows.owners is not None:
         return row_sums(s * vector, rows)
     if s.shape != (rows.count, len(vector)):

@@ -24,7 +24,7 @@ from .rows import Rows
 from .rules import Rule
 from .steps import Step, Value
 from .target import Target
-from .walk import Passage, Trace, walk
+from .walk import Passage, Plan, Trace, walk, widest
 
 
 @dataclass(eq=False)
@@ -47,6 +47,7 @@ class Tape:
     _weights: WeightCache
     _budget: Budget = field(default_factory=Budget)
     _last: Trace | None = None
+    _planned: tuple[Composite, Plan] | None = None
 
     def __post_init__(self) -> None:
         for step in self.steps:
@@ -55,6 +56,7 @@ class Tape:
         self._started = self.scores if self.readout is None else without_masked(self.scores)
         self._depth = _depth_of(self.steps)
         self._raw = _raw_values(self.steps)
+        self._widest = widest(self.steps)
 
     @property
     def limit(self) -> int:
@@ -82,9 +84,12 @@ class Tape:
         """The steps that have no rule; while there is one, :meth:`explain` raises :class:`UnsupportedOp`."""
         return tuple(step for step in self.steps if step.operation is None and step.reached)
 
-    def plan(self, composite: Composite) -> tuple[tuple[Step, Rule | None], ...]:
+    def plan(self, composite: Composite) -> Plan:
         """Each step with the rule that the composite gives it; None where the operation has only one way."""
         _check(composite, Composite, "composite", "lrp.presets.epsilon(1e-6)")
+        kept = self._planned
+        if kept is not None and kept[0] == composite:
+            return kept[1]
         depth, raw = self._depth, self._raw
         for pattern in composite.by_name:
             if not any(fnmatchcase(name, pattern) for step in self.steps for name in (step.name, step.layer)):
@@ -108,7 +113,9 @@ class Tape:
                 return composite.of_sum(names, step.kind)
             return None
 
-        return tuple((step, rule_of(step)) for step in self.steps)
+        made = tuple((step, rule_of(step)) for step in self.steps)
+        self._planned = composite, made  # a single assignment, so threads see old or new
+        return made
 
     def explain(self, composite: Composite, target: Target, *, layers: bool = False) -> Explanation:
         """Share the target's score (see ``scores``) over the inputs by the composite's rules.
@@ -123,7 +130,9 @@ class Tape:
         self._refuse_unsupported()
         with plain_arithmetic():
             start, again, keep_all = self._begin(composite, target, layers)
-            trace = walk(plan, self._output, start, target, composite, self._weights, self._zero, again, keep_all)
+            trace = walk(
+                plan, self._widest, self._output, start, target, composite, self._weights, self._zero, again, keep_all
+            )
             self._keep(trace)
             parts = {name: self._relevance_of(value, trace) for name, value in self._parts.items()}
             arrived = (trace.arrived[value].total for value in self._parts.values() if value in trace.arrived)

@@ -21,6 +21,8 @@ from .steps import Context, Outcome, Step, Value
 from .target import Target
 
 Messages = tuple[Message | None, ...]
+Plan = tuple[tuple[Step, Rule | None], ...]
+"""which rule on which step; None where the operation has only one way"""
 
 
 class Passage(NamedTuple):
@@ -82,7 +84,8 @@ class Trace:
 
 
 def walk(
-    plan: tuple[tuple[Step, Rule | None], ...],
+    plan: Plan,
+    wide: torch.dtype | None,
     output: Value,
     start: Message,
     target: Target,
@@ -94,12 +97,12 @@ def walk(
 ) -> Trace:
     """Share ``start``, the relevance of ``output``, over the inputs; ``plan`` lists steps in the order they ran.
 
+    ``wide``: see :func:`widest`.
     Passages in ``again`` are used as they are, down to the first step whose rule is another; the rest is let go.
     """
     passages = _restart(plan, again, composite)
     again.clear()
     last = next(reversed(passages.values())) if passages else None
-    wide = _widest(plan)
     pending = {output: start} if last is None or last.pending is None else dict(last.pending)
     for step, rule in reversed(plan):
         if step in passages:
@@ -131,9 +134,7 @@ def walk(
     return Trace(start, target, *same, passages, pending, keep_all)
 
 
-def _restart(
-    plan: tuple[tuple[Step, Rule | None], ...], again: Mapping[Step, Passage], composite: Composite
-) -> dict[Step, Passage]:
+def _restart(plan: Plan, again: Mapping[Step, Passage], composite: Composite) -> dict[Step, Passage]:
     """The passages of an earlier walk down to the last place, above all changes, where it kept what was on its way."""
     same: list[tuple[Step, Passage]] = []
     count = 0
@@ -174,9 +175,9 @@ def _pass(step: Step, arriving: Messages, context: Context, zero: Tensor) -> tup
     return placed, Row(step, r_out, r_in, *absorbed)
 
 
-def _widest(plan: tuple[tuple[Step, Rule | None], ...]) -> torch.dtype | None:
+def widest(steps: tuple[Step, ...]) -> torch.dtype | None:
     """The widest precision of a model that computes in several, None for one that does not."""
-    dtypes = {value.dtype for step, _ in plan for value in step.outputs}
+    dtypes = {value.dtype for step in steps for value in step.outputs}
     return max(dtypes, key=_digits) if len(dtypes) > 1 else None
 
 

@@ -22,7 +22,9 @@ def share_within_box(
     """
     x, map_ = step.inputs[0].tensor, step.map
     assert x is not None and map_ is not None
-    low, high = (_walls(bound, x, map_, step.name) for bound in (rule.low, rule.high))
+    if ("walls", rule) not in step.memo:
+        step.memo["walls", rule] = tuple([_walls(bound, x, map_, step.name) for bound in (rule.low, rule.high)])
+    low, high = step.memo["walls", rule]
     key = ("box", rule, is_rectified(step, message))
     denominator = step.memo.get(key)
     if denominator is None:
@@ -33,7 +35,7 @@ def share_within_box(
             step.memo[key] = denominator
     s, dropped = denominator.under(message, context.rows)
     own, plus, minus = _pulled(map_, s, x, context)
-    return x * own - low * plus - high * minus, dropped
+    return torch.mul(x, own).addcmul_(low, plus, value=-1).addcmul_(high, minus, value=-1), dropped
 
 
 def _walls(bound: float | tuple[float, ...], x: Tensor, map_: LinearMap, layer: str) -> Tensor:

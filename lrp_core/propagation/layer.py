@@ -67,11 +67,15 @@ class Layer:
         return torch.add(map_.weight, own, alpha=boost) if boost else own
 
     def bias(self, part: str, boost: float = 0.0) -> Tensor | None:
-        """b, b+ or b-, or b + boost b+ or b-."""
-        if self.map.bias is None or part == "all":
-            return self.map.bias
-        own = positive(self.map.bias) if part == "positive" else negative(self.map.bias)
-        return self.map.bias + boost * own if boost else own
+        """b, b+ or b-, or b + boost b+ or b-; b+ is kept like W+."""
+        bias = self.map.bias
+        if bias is None or part == "all":
+            return bias
+        if part == "negative":
+            own = negative(bias)
+        else:
+            own = self.context.weights.get("positive bias", self.map.sources, lambda: positive(bias))
+        return torch.add(bias, own, alpha=boost) if boost else own
 
     def contributions(self, part: str) -> Tensor:
         """p + b+ or n + b-: the sum of the positive or the negative contributions of each output."""

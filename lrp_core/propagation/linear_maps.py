@@ -77,6 +77,8 @@ class LinearMap:
         """``s`` times a vector over outputs, summed: (B,) in float64."""
         if self.output_axis == -1:
             return weighed(s, vector, rows)
+        if rows.count == 1:
+            return torch.dot(s.sum([axis for axis in range(s.dim()) if axis != 1]), vector).double()[None]
         return weighed(s.sum(tuple(range(2, s.dim()))) if s.dim() > 2 else s, vector, rows)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -33,10 +34,17 @@ def chosen(result: Any, output: str | int | Callable[[Any], Tensor] | None) -> A
 
 def named_arguments(model: nn.Module, args: tuple[Any, ...]) -> list[tuple[str, Any]]:
     """Positional arguments with the names that the model's forward gives them."""
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    names = [p.name for p in inspect.signature(model.forward).parameters.values() if p.kind in kinds]
+    names = _names_of(model.forward)
     names += [f"input{i}" for i in range(len(names), len(args))]
     return [*zip(names, args, strict=False)]
+
+
+def _names_of(forward: Callable[..., Any]) -> list[str]:
+    method = getattr(forward, "__func__", None)
+    if isinstance(method, FunctionType) and not hasattr(method, "__wrapped__"):  # told at once, without inspect
+        return list(method.__code__.co_varnames[1 : method.__code__.co_argcount])
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return [p.name for p in inspect.signature(forward).parameters.values() if p.kind in kinds]
 
 
 def original(model: Any) -> Any:

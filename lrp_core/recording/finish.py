@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -60,7 +62,7 @@ def finish(
 
 def is_finite(tensor: Tensor) -> bool:
     """Whether no number is NaN or infinite; one pass, without a mask."""
-    return not tensor.numel() or all(torch.isfinite(bound) for bound in torch.aminmax(tensor))
+    return not tensor.numel() or all(math.isfinite(bound.item()) for bound in torch.aminmax(tensor))
 
 
 def _check_shape(result: Tensor, sources: list[Value]) -> None:

@@ -46,9 +46,10 @@ class Recorder(TorchFunctionMode):
         own: dict[int, Tensor] = {}
         for path, module in modules:
             owner = path.partition(".parametrizations")[0] or type(modules[0][1]).__name__
-            for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
-                self._owners.setdefault(id(tensor), owner)
-                own[id(tensor)] = tensor
+            for tensor in (*module._parameters.values(), *module._buffers.values()):
+                if tensor is not None:
+                    self._owners.setdefault(id(tensor), owner)
+                    own[id(tensor)] = tensor
         self._wide = Widening(own, self._owners, weights)
 
     def input(self, name: str, tree: Any) -> Any:
