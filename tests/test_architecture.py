@@ -144,6 +144,15 @@ def test_every_room_is_there(house: str):
         assert (ROOT / house / (f"{room[1:]}.py" if room.startswith(".") else room)).exists(), room
 
 
+def test_the_engine_is_installed_with_all_its_rooms():
+    found = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"][
+        "find"
+    ]
+    assert found == {"include": ["lrp_core*"]}
+    rooms = [path for path in (ROOT / "lrp_core").iterdir() if path.is_dir() and list(path.glob("*.py"))]
+    assert rooms and all((room / "__init__.py").is_file() for room in rooms)
+
+
 def test_tests_mirror_the_house():
     """Whoever looks for the tests of a room finds them in the folder of the same name."""
     for house in (*FLOORS, "training", "benchmarks"):
