@@ -53,4 +53,5 @@ def other() -> None:
     preset()
 
 
-st.navigation([st.Page(demo, title="Demo", default=True), st.Page(other, title="Other", url_path="other")]).run()
+PAGES = [st.Page(demo, title="Demo", default=True), st.Page(other, title="Other", url_path="other")]
+st.navigation(PAGES, position="top").run()  # as in app.py: the menu at the side is switched off
