@@ -92,6 +92,8 @@ class Step:
     """whether relevance can come here; what only deviations and gates are made of needs no rule"""
     is_layer: bool = False
     """whether it has parameters, and so a name in the model"""
+    owner: str | None = None
+    """the module whose parameter it used, if any"""
     memo: dict[Any, Any] = field(default_factory=dict)
     """what the forward pass left for the walk (linear map, winners of a pooling), and what walks share"""
     budget: Budget = field(default_factory=Budget)

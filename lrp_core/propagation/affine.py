@@ -19,6 +19,7 @@ from ..rows import row_sums
 from ..rules import LRP0, AlphaBeta, Epsilon, Flat, Gamma, Pass, Rule, WSquare, ZBox, ZPlus
 from ..steps import Context, Outcome, Step
 from .boxes import share_within_box
+from .few_outputs import at_few_outputs
 from .layer import Layer, Share
 from .ratios import epsilon_of, over, over_output, over_stabilised, ratio_of_value, taken, tiny, visible_output
 from .weights import of_entries
@@ -38,6 +39,13 @@ def propagate(step: Step, message: Message, context: Context) -> Outcome:
     rule = context.rule
     if isinstance(rule, Pass):
         return _pass(step, message, context)
+    if (outcome := at_few_outputs(_share_out, step, message, context)) is not None:
+        return outcome
+    return _share_out(step, message, context)
+
+
+def _share_out(step: Step, message: Message, context: Context) -> Outcome:
+    rule = context.rule
     layer = Layer(step, message, context)
     if isinstance(rule, ZBox):
         z = visible_output(step, message)

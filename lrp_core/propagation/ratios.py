@@ -39,9 +39,14 @@ def epsilon_of(step: Step, rule: Rule, rows: Rows) -> Tensor | float:
     epsilon = float(getattr(rule, "epsilon", 0.0))
     if epsilon == 0 or not getattr(rule, "relative", False):
         return epsilon
-    scale = step.kept("rms", lambda: _root_mean_square(step, rows))
+    scale = scale_of(step, rows)
     z_shape = step.outputs[0].shape
     return rows.spread((epsilon * scale).clamp(min=tiny(scale.dtype)), z_shape)
+
+
+def scale_of(step: Step, rows: Rows) -> Tensor:
+    """What a relative epsilon is measured by: the root mean square of z, per row."""
+    return step.kept("rms", lambda: _root_mean_square(step, rows))
 
 
 def _root_mean_square(step: Step, rows: Rows) -> Tensor:

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from ..propagation.few_outputs import mark_heads
 from ..propagation.linear_maps import Diagonal, merge
 from ..propagation.weights import WeightCache
 from ..propagation.written_softmax import find_written_softmaxes
@@ -17,6 +18,7 @@ from .gates import find_gates
 from .idioms import recognise
 from .placement import place_rows
 from .readout import before_readout
+from .written_norms import find_written_norms
 
 
 def finish(
@@ -32,6 +34,7 @@ def finish(
     if relevance_at is not None:
         sources = [_end_of(relevance_at, steps), *sources]
     recognise(steps)
+    find_written_norms(steps)
     output, readout, anew = before_readout(output)
     steps, scores = [*steps, *anew], output.available()
     _check_numbers(result, scores, readout)
@@ -52,6 +55,7 @@ def finish(
         step.index = index
         for value in (*step.inputs, *step.outputs):
             value.consumers = []
+    mark_heads(steps, output)
     reached = {id(value) for step in steps for value in step.inputs} | {id(output)}
     if not any(id(source) in reached for source in sources):
         raise ValueError("The model's output does not depend on the input by any recorded operation.")

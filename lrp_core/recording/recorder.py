@@ -20,6 +20,7 @@ from ..steps import Operation, Step, Value, found, replaced
 from .inputs import Inputs
 from .memory import Memory, before_constant_write
 from .operands import BLANKS, REWRITTEN, UNFILLED, floating, is_in_place, sorted_call
+from .owners import Owner, with_owner
 from .plain_calls import CONVOLUTIONS, plain_call, unbatched
 from .unfolding import UNFOLDED
 from .widening import HALF, Widening, read_type
@@ -37,7 +38,7 @@ class Recorder(TorchFunctionMode):
         self.steps: list[Step] = []
         self.sources: list[Value] = []
         self.inputs = Inputs()
-        self._owners: dict[int, str] = {}
+        self._owners: dict[int, Owner] = {}
         self._kept: list[Tensor] = []  # keeps ids in _owners from being reused
         self._live: dict[int, tuple[Tensor, Value]] = {}
         self._memory = Memory()
@@ -46,9 +47,10 @@ class Recorder(TorchFunctionMode):
         own: dict[int, Tensor] = {}
         for path, module in modules:
             owner = path.partition(".parametrizations")[0] or type(modules[0][1]).__name__
+            looks_up = isinstance(module, nn.Embedding | nn.EmbeddingBag)
             for tensor in (*module._parameters.values(), *module._buffers.values()):
                 if tensor is not None:
-                    self._owners.setdefault(id(tensor), owner)
+                    self._owners[id(tensor)] = with_owner(self._owners.get(id(tensor)), owner, looks_up)
                     own[id(tensor)] = tensor
         self._wide = Widening(own, self._owners, weights)
 
@@ -230,7 +232,8 @@ class Recorder(TorchFunctionMode):
         label = name if is_layer and count == 1 else f"{name}#{count}"
         index = len(self.steps)
         step = Step(
-            index, label, kind, op, function, args, kwargs, inputs, values, operation, is_layer=is_layer, memo=memo
+            *(index, label, kind, op, function, args, kwargs, inputs, values, operation),
+            **{"is_layer": is_layer, "owner": owner, "memo": memo},
         )
         for value in inputs:
             value.consumers.append(step)
@@ -269,10 +272,10 @@ class Recorder(TorchFunctionMode):
         if name == "one_hot" and self.inputs.ids:
             self._one_hots.append(result)
         if result.is_floating_point():
-            owner = self._owner_of(tensors)
+            owner = next((self._owners[id(t)] for t in tensors if id(t) in self._owners), None)
             if name == "embedding" and self.inputs.ids:
                 positions = None if from_ids else next(t for t in tensors if not t.is_floating_point())
-                self._source(result, owner or name, positions)
+                self._source(result, owner.table if owner else name, positions)
             elif any(result.shape == t.shape and tensors[0] is t for t in self._one_hots):
                 self._source(result, "one_hot")
             elif owner is not None:
@@ -293,7 +296,7 @@ class Recorder(TorchFunctionMode):
 
     def _owner_of(self, tensors: list[Tensor]) -> str | None:
         """The layer whose parameter is the first among these."""
-        return next((self._owners[id(t)] for t in tensors if id(t) in self._owners), None)
+        return next((self._owners[id(t)].layer for t in tensors if id(t) in self._owners), None)
 
     def _tracked(self, item: Any) -> bool:
         return id(item) in self._live

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..propagation.weights import WeightCache
 from ..steps import found, replaced
+from .owners import Owner
 
 HALF = (torch.float16, torch.bfloat16)
 HALF_NAMES = ("half", "bfloat16")
@@ -27,7 +28,7 @@ LOOKUPS = ("embedding", *CASTS)
 class Widening:
     """The tensors of half precision of one recording, as float32; weights once per model, through its cache."""
 
-    def __init__(self, own: dict[int, Tensor], owners: dict[int, str], weights: WeightCache) -> None:
+    def __init__(self, own: dict[int, Tensor], owners: dict[int, Owner], weights: WeightCache) -> None:
         self._owners = owners
         self.origin = own
         """the model's own tensor behind each weight, by the id of the weight or of what it became"""
