@@ -21,7 +21,12 @@ class Explanation:
     start: Tensor
     """relevance put on the scores, v * z; shaped like ``tape.scores`` and the model's output"""
     layers: Mapping[str, Tensor]
-    """relevance at the input of each layer, by its name, in the order they ran; empty unless asked for"""
+    """relevance at the input of each layer, by its name, in the order they ran; empty unless asked for
+
+    Among them each block that reads one tensor, by the name of its module, such as ``model.layers.7``,
+    ``roberta.encoder.layer.3`` or ``layer1.0``: a module made of layers, in a list or beside others of its kind. What
+    its layers read is the stream, and this is all of its relevance, that around the block included: with what was
+    absorbed above it is the whole start. A layer or block that is called again has ``#2`` behind its name."""
     attention: Mapping[str, Tensor]
     """relevance of the attention weights, (B, heads, queries, keys), by the module that attends (for XLM-R
     ``roberta.encoder.layer.0.attention.self``), in the order they ran; empty unless layers are asked for, and in

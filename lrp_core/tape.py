@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from .blocks import inputs_of_blocks
 from .composite import Composite
 from .errors import UnsupportedOp
 from .explanation import Explanation
@@ -45,6 +47,7 @@ class Tape:
     or "softplus"; several in a row are written as "softmax then sigmoid", the first one first"""
     _parts: dict[str, Value]
     _weights: WeightCache
+    _block_names: frozenset[str] = frozenset()
     _budget: Budget = field(default_factory=Budget)
     _last: Trace | None = None
     _planned: tuple[Composite, Plan] | None = None
@@ -121,7 +124,8 @@ class Tape:
         """Share the target's score (see ``scores``) over the inputs by the composite's rules.
 
         Runs no forward operation; what the last call computed above the highest changed rule is used again.
-        ``layers=True`` also gives the relevance at the input of every layer, and that of attention weights. Raises
+        ``layers=True`` also gives the relevance at the input of every layer, that of the stream between the blocks of
+        the network (see :class:`Explanation`), and that of attention weights. Raises
         :class:`UnsupportedOp` before anything is computed, and ``ValueError`` for a class or an
         entry that is not there.
         """
@@ -178,9 +182,21 @@ class Tape:
         return torch.zeros(value.shape, dtype=self.scores.dtype, device=self.scores.device)
 
     def _layers(self, trace: Trace) -> Mapping[str, Tensor]:
-        passages = ((step, trace.passages[step]) for step in self.steps if step.is_layer and step in trace.passages)
-        messages = {step.name: passage.messages[0] for step, passage in passages if passage.messages}
-        return {name: _own(message) for name, message in messages.items() if message is not None}
+        """At the input of each layer, and before the first layer of each block what is on the stream that it reads."""
+        streams: dict[Step, dict[str, Value]] = {}
+        for name, (step, value) in self._blocks.items():
+            streams.setdefault(step, {})[name] = value
+        found: dict[str, Message | None] = {}
+        for step in self.steps:
+            found |= {name: trace.at(value) for name, value in streams.get(step, {}).items()}
+            messages = trace.passages[step].messages if step.is_layer and step in trace.passages else None
+            if messages:
+                found[step.name] = messages[0]
+        return {name: _own(message) for name, message in found.items() if message is not None}
+
+    @cached_property
+    def _blocks(self) -> Mapping[str, tuple[Step, Value]]:
+        return inputs_of_blocks(self.steps, self._block_names)
 
     def _attention(self, trace: Trace) -> Mapping[str, Tensor]:
         found: dict[str, Tensor] = {}
@@ -205,7 +221,9 @@ class Tape:
         if last is None:
             again: dict[Step, Passage] = {}
         else:
-            usable = last.fits(composite, target) and (last.shows_layers or not layers)
+            usable = last.fits(composite, target) and (
+                not layers or last.shows(value for _, value in self._blocks.values())
+            )
             again = dict(last.passages) if usable else {}
         keep_all = (layers and not again) or (last is not None and last.keeps_all)
         start = last.start if last is not None and again else self._start(target)

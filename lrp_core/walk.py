@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -68,11 +70,26 @@ class Trace:
             composite.is_gradient,
         )
 
-    @property
-    def shows_layers(self) -> bool:
-        """Whether the relevance inside the network is known: of all layers and all attention."""
+    def shows(self, streams: Iterable[Value]) -> bool:
+        """Whether the relevance inside the network is known: of all layers, all attention and these values."""
         asked = ((step, passage) for step, passage in self.passages.items() if step.is_layer or _attends(step))
-        return all((passage.arrived if _attends(step) else passage.messages) is not None for step, passage in asked)
+        known = all((passage.arrived if _attends(step) else passage.messages) is not None for step, passage in asked)
+        return known and all(self._on_its_way(value) is not None for value in streams)
+
+    def at(self, value: Value) -> Message | None:
+        """The whole relevance of a value, of all that read it; None where there is none. For a walk that kept all."""
+        return (self._on_its_way(value) or {}).get(value)
+
+    def _on_its_way(self, value: Value) -> Mapping[Value, Message] | None:
+        """All relevance that waits when the step is reached that made this value; None where it was let go."""
+        if value.producer is None or value.producer not in self.passages:
+            return self.arrived
+        above = self._passage_above.get(value.producer)
+        return dict.fromkeys(value.producer.outputs, self.start) if above is None else above.pending
+
+    @cached_property
+    def _passage_above(self) -> Mapping[Step, Passage]:
+        return {below: self.passages[above] for above, below in pairwise(self.passages)}
 
     @property
     def held(self) -> list[Message]:

@@ -43,7 +43,7 @@ FLOORS = {
         ".errors .limits .modes .rules .rows .target .heatmap",
         ".composite .message",
         ".presets .steps",
-        ".ledger .registry",
+        ".ledger .registry .blocks",
         ".explanation",
         ".tokens propagation",
         ".walk",

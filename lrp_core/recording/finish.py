@@ -28,8 +28,12 @@ def finish(
     result: Tensor,
     weights: WeightCache,
     relevance_at: str | None,
+    blocks: frozenset[str] = frozenset(),
 ) -> Tape:
-    """The tape of these steps, from the values ``sources`` to ``output``, whose tensor is ``result``."""
+    """The tape of these steps, from the values ``sources`` to ``output``, whose tensor is ``result``.
+
+    ``blocks``: the modules that may be blocks.
+    """
     _check_shape(result, sources)
     if relevance_at is not None:
         sources = [_end_of(relevance_at, steps), *sources]
@@ -61,7 +65,7 @@ def finish(
         raise ValueError("The model's output does not depend on the input by any recorded operation.")
     wanted = sources if relevance_at is None else [source for source in sources if id(source) in reached]
     parts = {source.part or "": source for source in wanted}
-    return Tape(tuple(steps), output, result, scores, readout, parts, weights)
+    return Tape(tuple(steps), output, result, scores, readout, parts, weights, blocks)
 
 
 def is_finite(tensor: Tensor) -> bool:

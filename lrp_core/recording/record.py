@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ..blocks import block_names
 from ..modes import plain_arithmetic, uncompiled
 from ..propagation.weights import cache_of
 from ..tape import Tape
@@ -53,4 +54,4 @@ def record(
                 raise
             raise ValueError(reason) from error
         value = recorder.value_of(logits)
-        return finish(recorder.steps, recorder.sources, value, logits, weights, relevance_at)
+        return finish(recorder.steps, recorder.sources, value, logits, weights, relevance_at, block_names(modules))
