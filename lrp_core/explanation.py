@@ -18,8 +18,7 @@ class Explanation:
 
     parts: Mapping[str, Tensor]
     """relevance of each input or embedding, by name, in the order of the model's arguments"""
-    start: Tensor
-    """relevance put on the scores, v * z; shaped like ``tape.scores`` and the model's output"""
+    _start: Tensor
     layers: Mapping[str, Tensor]
     """relevance at the input of each layer, by its name, in the order they ran; empty unless asked for
 
@@ -35,6 +34,11 @@ class Explanation:
     """where the relevance of every step went"""
 
     @property
+    def start(self) -> Tensor:
+        """Relevance put on the scores, v * z; shaped like ``tape.scores`` and the model's output."""
+        return self._start.to_dense() if self._start.is_sparse else self._start
+
+    @property
     def relevance(self) -> Tensor:
         """Relevance of the input, shaped like it; of the first one where there are several (see ``parts``)."""
         return next(iter(self.parts.values()))
@@ -44,8 +48,18 @@ class Explanation:
         """One Explanation with a leading axis; layers and attention are not kept."""
         return Explanation(
             parts={name: torch.stack([e.parts[name] for e in explanations]) for name in explanations[0].parts},
-            start=torch.stack([e.start for e in explanations]),
+            _start=torch.stack([e.start for e in explanations]),
             layers={},
             attention={},
             ledger=books.stack([e.ledger for e in explanations]),
         )
+
+
+def thin(v: Tensor, scores: Tensor) -> Tensor:
+    """v * z, without its zeros where it is large and nearly all are: one word of fifty thousand at one of sixty."""
+    if v.numel() >= 2**18:
+        places = v.nonzero().t()
+        if 8 * places.shape[1] <= v.numel():
+            values = v[tuple(places)] * scores[tuple(places)]
+            return torch.sparse_coo_tensor(places, values, v.shape, is_coalesced=True, check_invariants=False)
+    return v * scores

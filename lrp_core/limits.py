@@ -14,6 +14,9 @@ WEIGHTS_PER_MODEL = 1280 * 2**20
 CACHE_PER_TAPE = 512 * 2**20
 """Bytes of denominators and of the last walk kept per tape, on top of the recorded forward pass."""
 
+TARGETS_AT_ONCE = 512 * 2**20
+"""Bytes that one walk for many targets may take, for its duration; more targets are walked in parts."""
+
 
 @dataclass
 class Budget:

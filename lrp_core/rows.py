@@ -66,6 +66,8 @@ def row_sums(tensor: Tensor, rows: Rows, weights: Tensor | None = None) -> Tenso
         pieces = torch.split(flat, SMALL)
         sums = map(_sum, pieces, [None] * len(pieces) if others is None else torch.split(others, SMALL))
         return torch.stack([*sums]).sum(dtype=torch.float64)[None]
+    if weights is not None and weights.stride(0) == 0 and rows.outer == 1 and len(tensor) == rows.count:
+        return _sums_alike(tensor, weights[0])  # the same for every row: a view, of which none makes a copy
     long = tensor.dim() > 3 and rows.outer == 1
     shape = (rows.outer, rows.count, -1, tensor.shape[-1] * tensor.shape[-2] if long else _rest(tensor.shape, rows))
     if weights is None:
@@ -73,6 +75,12 @@ def row_sums(tensor: Tensor, rows: Rows, weights: Tensor | None = None) -> Tenso
     else:
         per_piece = torch.einsum("obpn,obpn->obp", tensor.reshape(shape), weights.reshape(shape))
     return per_piece.sum((0, 2), dtype=torch.float64)
+
+
+def _sums_alike(tensor: Tensor, weights: Tensor) -> Tensor:
+    flat, others = tensor.reshape(len(tensor), -1), weights.reshape(-1)
+    pieces = zip(torch.split(flat, SMALL, 1), torch.split(others, SMALL), strict=True)
+    return torch.stack([torch.mv(piece, other) for piece, other in pieces]).sum(0, dtype=torch.float64)
 
 
 def _sum(flat: Tensor, weights: Tensor | None) -> Tensor:

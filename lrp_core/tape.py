@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
+from typing import overload
 
 import torch
 from torch import Tensor
@@ -13,9 +14,10 @@ from torch import Tensor
 from .blocks import inputs_of_blocks
 from .composite import Composite
 from .errors import UnsupportedOp
-from .explanation import Explanation
+from .explanation import Explanation, thin
 from .ledger import Ledger
 from .limits import Budget
+from .many import Together, fit_together
 from .message import Message
 from .modes import plain_arithmetic
 from .propagation.attention import attending, of_weights
@@ -120,22 +122,34 @@ class Tape:
         self._planned = composite, made  # a single assignment, so threads see old or new
         return made
 
-    def explain(self, composite: Composite, target: Target, *, layers: bool = False) -> Explanation:
+    @overload
+    def explain(self, composite: Composite, target: Target, *, layers: bool = False) -> Explanation: ...
+
+    @overload
+    def explain(self, composite: Composite, target: Sequence[Target], *, layers: bool = False) -> list[Explanation]: ...
+
+    def explain(
+        self, composite: Composite, target: Target | Sequence[Target], *, layers: bool = False
+    ) -> Explanation | list[Explanation]:
         """Share the target's score (see ``scores``) over the inputs by the composite's rules.
 
         Runs no forward operation; what the last call computed above the highest changed rule is used again.
         ``layers=True`` also gives the relevance at the input of every layer, that of the stream between the blocks of
-        the network (see :class:`Explanation`), and that of attention weights. Raises
+        the network (see :class:`Explanation`), and that of attention weights. Several targets in a list give as many
+        explanations, of a text in one walk where that is quicker. Raises
         :class:`UnsupportedOp` before anything is computed, and ``ValueError`` for a class or an
         entry that is not there.
         """
+        if isinstance(target, list | tuple):
+            return self._explain_each(composite, target, layers)
         _check(target, Target, "target", "lrp.Target.top()")
+        assert isinstance(target, Target)
         plan = self.plan(composite)
         self._refuse_unsupported()
         with plain_arithmetic():
-            start, again, keep_all = self._begin(composite, target, layers)
+            start, again, keep = self._begin(composite, target, layers)
             trace = walk(
-                plan, self._widest, self._output, start, target, composite, self._weights, self._zero, again, keep_all
+                plan, self._widest, self._output, start, target, composite, self._weights, self._zero, again, keep
             )
             self._keep(trace)
             parts = {name: self._relevance_of(value, trace) for name, value in self._parts.items()}
@@ -143,13 +157,28 @@ class Tape:
             total = sum(arrived, self._zero)
             return Explanation(
                 parts=parts,
-                start=start.relevance,
+                _start=thin(start.coefficient, self._started),
                 layers=self._layers(trace) if layers else {},
                 attention=self._attention(trace) if layers else {},
                 ledger=Ledger(
                     tuple(passage.row for passage in trace.passages.values()), start.total, total, self._zero
                 ),
             )
+
+    def _explain_each(self, composite: Composite, targets: Sequence[Target], layers: bool) -> list[Explanation]:
+        """One walk for all, in parts that fit in memory, where that is quicker; else one after the other."""
+        if not targets:
+            raise ValueError("The list of targets is empty; give at least one, such as [lrp.Target.top()].")
+        for target in targets:
+            _check(target, Target, "targets in a list", "lrp.Target.top()")
+        plan = self.plan(composite)
+        if layers or len(targets) == 1 or not fit_together(self.steps, self.scores, composite):
+            return [self.explain(composite, target, layers=layers) for target in targets]
+        self._refuse_unsupported()
+        with plain_arithmetic():
+            together = Together(plan, self._output, composite, self._weights, self._parts)
+            chunks = together.in_chunks(targets)
+            return [made for some in chunks for made in together.explain(map(self._start, some))]
 
     def sweep(self, composite: Composite, target: Target, **parameter: Sequence[float]) -> Explanation:
         """Many values of one parameter, e.g. ``sweep(composite, target, gamma=[0, 0.1, 0.2])``.
@@ -211,8 +240,8 @@ class Tape:
                     found[name if count == 1 else f"{name}#{count}"] = relevance
         return found
 
-    def _begin(self, composite: Composite, target: Target, layers: bool) -> tuple[Message, dict[Step, Passage], bool]:
-        """Relevance of the output, the passages of the last walk if this one starts like it, and whether to keep all.
+    def _begin(self, composite: Composite, target: Target, layers: bool) -> tuple[Message, dict[Step, Passage], str]:
+        """Relevance of the output, the passages of the last walk if this one starts like it, and what to keep.
 
         Once somebody has looked at the layers, walks keep what there is to see of them: it will be asked for again.
         The tape lets go of the last walk, so that what this one replaces is freed on the way and not only at the end.
@@ -227,7 +256,7 @@ class Tape:
             again = dict(last.passages) if usable else {}
         keep_all = (layers and not again) or (last is not None and last.keeps_all)
         start = last.start if last is not None and again else self._start(target)
-        return start, again, keep_all
+        return start, again, "all" if keep_all else "crossings"
 
     def _start(self, target: Target) -> Message:
         """Relevance v * z of the scores z; masked ones have none."""

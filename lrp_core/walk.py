@@ -110,17 +110,22 @@ def walk(
     weights: WeightCache,
     zero: Tensor,
     again: dict[Step, Passage],
-    keep_all: bool = False,
+    keep: str | None = "crossings",
+    waiting: Mapping[Value, Message] | None = None,
 ) -> Trace:
     """Share ``start``, the relevance of ``output``, over the inputs; ``plan`` lists steps in the order they ran.
 
-    ``wide``: see :func:`widest`.
+    ``wide``: see :func:`widest`. ``keep``: "all" that passed each step, None of it, or that at "crossings", where one
+    message was on its way. ``waiting``: what is on its way already, where the plan begins below the output.
     Passages in ``again`` are used as they are, down to the first step whose rule is another; the rest is let go.
     """
     passages = _restart(plan, again, composite)
     again.clear()
     last = next(reversed(passages.values())) if passages else None
-    pending = {output: start} if last is None or last.pending is None else dict(last.pending)
+    if last is None or last.pending is None:
+        pending = {output: start} if waiting is None else dict(waiting)
+    else:
+        pending = dict(last.pending)
     for step, rule in reversed(plan):
         if step in passages:
             continue
@@ -138,17 +143,17 @@ def walk(
             if before is not None and wide is not None and value.dtype != wide:
                 lost = before.total + message.total - pending[value].total
                 row = row._replace(r_in=row.r_in - lost, dropped=row.dropped + lost)
-        at_one = sum(value.part is None for value in pending) <= 1
+        kept = keep == "all" or (keep is not None and sum(value.part is None for value in pending) <= 1)
         passages[step] = Passage(
             rule,
             row,
-            dict(pending) if at_one or keep_all else None,
-            passed if at_one or keep_all else None,
-            arriving if keep_all and _attends(step) else None,
+            dict(pending) if kept else None,
+            passed if kept else None,
+            arriving if keep == "all" and _attends(step) else None,
             _inner_rule(step, composite),
         )
     same = (composite.attention, composite.bias, composite.is_gradient)
-    return Trace(start, target, *same, passages, pending, keep_all)
+    return Trace(start, target, *same, passages, pending, keep == "all")
 
 
 def _restart(plan: Plan, again: Mapping[Step, Passage], composite: Composite) -> dict[Step, Passage]:
@@ -181,7 +186,7 @@ def _pass(step: Step, arriving: Messages, context: Context, zero: Tensor) -> tup
     else:
         assert step.operation is not None
         result = step.operation.propagate(step, arrived, context)
-    outcome = _outcome_of(result, step, context)
+    outcome = outcome_of(result, step, context)
     messages, *took = outcome
     placed = tuple([m if m is None else m.at(v.rows, v.dtype) for m, v in zip(messages, step.inputs, strict=True)])
     passed = [message.total for message in placed if message is not None]
@@ -211,7 +216,7 @@ def _rounded(row: Row, arriving: Messages, passed: Messages) -> Row:
     return row._replace(dropped=row.dropped + torch.where(gap.abs() <= noise, gap, 0.0))
 
 
-def _outcome_of(result: Any, step: Step, context: Context) -> Outcome:
+def outcome_of(result: Any, step: Step, context: Context) -> Outcome:
     """What a propagation function returned, as an Outcome: plain tensors get their loss booked as dropped."""
     if isinstance(result, Outcome):
         return result

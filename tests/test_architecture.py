@@ -47,6 +47,8 @@ FLOORS = {
         ".explanation",
         ".tokens propagation",
         ".walk",
+        ".stacking",
+        ".many",
         ".tape",
         "recording evaluation",
         ".__init__",

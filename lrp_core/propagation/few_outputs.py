@@ -67,15 +67,23 @@ class _Picked:
 
     @staticmethod
     def of(coefficient: Tensor, size: int) -> _Picked | None:
-        live = coefficient.reshape(-1, size) != 0
-        vectors, outputs = (live.any(axis).nonzero().flatten() for axis in (1, 0))
-        if not len(outputs) or len(vectors) * len(outputs) > AT_MOST * live.numel():
+        every = coefficient.reshape(-1, size)
+        vectors = every.any(1).nonzero().flatten()
+        outputs = every[vectors].any(0).nonzero().flatten()
+        if not len(outputs) or len(vectors) * len(outputs) > AT_MOST * every.numel():
             return None
         return _Picked(vectors, outputs, size)
 
     def from_(self, tensor: Tensor) -> Tensor:
         """(vectors, outputs) of a tensor shaped like z."""
-        return tensor.reshape(-1, self.size)[self.vectors[:, None], self.outputs]
+        return self.rows_of(tensor)[:, self.outputs]
+
+    def rows_of(self, tensor: Tensor) -> Tensor:
+        """These vectors of a tensor (..., anything); a view of the same numbers for every row is not copied."""
+        if tensor.dim() > 1 and tensor.stride(0) == 0:
+            alike = tensor[0].reshape(-1, tensor.shape[-1])
+            return alike[self.vectors % len(alike)]
+        return tensor.reshape(-1, tensor.shape[-1])[self.vectors]
 
 
 def _part_of(step: Step, message: Message, context: Context, picked: _Picked) -> tuple[Step, Message, Rows]:
@@ -93,7 +101,7 @@ def _part_of(step: Step, message: Message, context: Context, picked: _Picked) ->
         value = z.activated.tensor
     elif same is not whole.tensor:
         value, coefficient = None, message.relevance
-    given = Value(x.reshape(-1, x.shape[-1])[picked.vectors])
+    given = Value(picked.rows_of(x))
     z.rows = given.rows = rows
     bias = None if map_.bias is None else map_.bias[picked.outputs]
     memo: dict[Any, Any] = {"map": replace(map_, weight=map_.weight[picked.outputs], bias=bias, sources=())}

@@ -18,6 +18,9 @@ from .weights import of_entries
 MANY = 8
 """vectors from which it is worth looking for zeros among them"""
 
+VERY_MANY = 256
+"""vectors from which looking for zeros costs nothing beside the product"""
+
 FEW = 1 / 2
 """part of the channels up to which it is worth picking them out"""
 
@@ -89,11 +92,18 @@ class Dense(LinearMap):
         return linear(x, weight, bias)
 
     def transpose(self, s: Tensor, weight: Tensor, x: Tensor) -> Tensor:
-        """Vectors of zeros are left out: above the last attention, relevance is at one token of a text only."""
+        """Vectors of zeros are left out: above the last attention, relevance is at one token of a text only.
+
+        In a language model no word gives to those behind it: of many targets at many words half of all are zeros.
+        """
         vectors = s.reshape(-1, s.shape[-1])
-        if len(vectors) < MANY or vectors[-1].any() or 2 * int((live := vectors.any(1)).sum()) > len(vectors):
+        count = len(vectors)
+        if count < MANY or (count < VERY_MANY and vectors[-1].any()):
             return linear(s, weight.t())
-        back = vectors.new_zeros(len(vectors), weight.shape[1])
+        live = vectors.any(1).nonzero().flatten()
+        if len(live) > (1 / 2 if count < VERY_MANY else 3 / 4) * count:
+            return linear(s, weight.t())
+        back = vectors.new_zeros(count, weight.shape[1])
         back[live] = linear(vectors[live], weight.t())
         return back.reshape(*s.shape[:-1], -1)
 
