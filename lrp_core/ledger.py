@@ -1,6 +1,6 @@
 """Conservation, shown: where the relevance of every step went.
 
-For each step r_out = r_in + bias + epsilon + softmax + constant + dropped, number by number and row by row.
+For each step r_out = r_in + bias + epsilon + softmax + constant + masked + dropped, number by number and row by row.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 if TYPE_CHECKING:
     from .steps import Step
 
-ABSORBERS = ("bias", "epsilon", "softmax", "constant", "dropped")
+ABSORBERS = ("bias", "epsilon", "softmax", "constant", "masked", "dropped")
 
 
 class Row(NamedTuple):
@@ -31,6 +31,8 @@ class Row(NamedTuple):
     softmax: Tensor
     constant: Tensor
     """taken by operands that do not depend on the input"""
+    masked: Tensor
+    """left out because it does not pass the chosen channels; zero in every walk without ``through``"""
     dropped: Tensor
     """lost where a rule has nobody to give it to (0/0 = 0)"""
 
@@ -50,6 +52,7 @@ class Total:
     epsilon: Tensor
     softmax: Tensor
     constant: Tensor
+    masked: Tensor
     dropped: Tensor
 
     @property

@@ -13,14 +13,15 @@ from torch import Tensor
 
 from .blocks import inputs_of_blocks
 from .composite import Composite
+from .conditional import conditions, walk_through
 from .errors import UnsupportedOp
 from .explanation import Explanation, thin
+from .inside import attention_of, layers_of, own
 from .ledger import Ledger
 from .limits import Budget
 from .many import Together, fit_together
 from .message import Message
 from .modes import plain_arithmetic
-from .propagation.attention import attending, of_weights
 from .propagation.ratios import Denominator
 from .propagation.refusals import reason
 from .propagation.weights import WeightCache
@@ -29,6 +30,9 @@ from .rules import Rule
 from .steps import Step, Value
 from .target import Target
 from .walk import Passage, Plan, Trace, walk, widest
+
+Through = Mapping[str, Sequence[int] | int]
+"""layers by name, and the channels of each that relevance has to pass"""
 
 
 @dataclass(eq=False)
@@ -123,57 +127,80 @@ class Tape:
         return made
 
     @overload
-    def explain(self, composite: Composite, target: Target, *, layers: bool = False) -> Explanation: ...
+    def explain(
+        self, composite: Composite, target: Target, *, layers: bool = False, through: Through | None = None
+    ) -> Explanation: ...
 
     @overload
-    def explain(self, composite: Composite, target: Sequence[Target], *, layers: bool = False) -> list[Explanation]: ...
+    def explain(
+        self, composite: Composite, target: Sequence[Target], *, layers: bool = False, through: Through | None = None
+    ) -> list[Explanation]: ...
 
     def explain(
-        self, composite: Composite, target: Target | Sequence[Target], *, layers: bool = False
+        self,
+        composite: Composite,
+        target: Target | Sequence[Target],
+        *,
+        layers: bool = False,
+        through: Through | None = None,
     ) -> Explanation | list[Explanation]:
         """Share the target's score (see ``scores``) over the inputs by the composite's rules.
 
-        Runs no forward operation; what the last call computed above the highest changed rule is used again.
+        Runs no forward operation; what the last call computed above the highest changed rule is used again. Several
+        targets in a list give as many explanations, of a text in one walk where that is quicker.
+
         ``layers=True`` also gives the relevance at the input of every layer, that of the stream between the blocks of
-        the network (see :class:`Explanation`), and that of attention weights. Several targets in a list give as many
-        explanations, of a text in one walk where that is quicker. Raises
-        :class:`UnsupportedOp` before anything is computed, and ``ValueError`` for a class or an
-        entry that is not there.
+        the network (see :class:`Explanation`), and that of attention weights.
+
+        ``through`` names layers and their channels, such as ``{"features.10": [42]}``: only relevance that passes these
+        is followed, all other is booked as "masked" (Achtibat 2023). A channel is a filter of a convolution, a feature
+        of a dense layer or a norm (last axis), or a head of the module that attends. Of several layers relevance passes
+        each, so that layers side by side leave nothing; of a layer called twice it passes one call or both, and
+        ``name#2`` is the second alone. The maps of all channels sum to what passes the layer.
+
+        Raises :class:`UnsupportedOp` before anything is computed, and ``ValueError`` for a class, an entry, a layer or
+        a channel that is not there.
         """
         if isinstance(target, list | tuple):
-            return self._explain_each(composite, target, layers)
+            return self._explain_each(composite, target, layers, through)
         _check(target, Target, "target", "lrp.Target.top()")
         assert isinstance(target, Target)
         plan = self.plan(composite)
         self._refuse_unsupported()
         with plain_arithmetic():
-            start, again, keep = self._begin(composite, target, layers)
-            trace = walk(
-                plan, self._widest, self._output, start, target, composite, self._weights, self._zero, again, keep
-            )
-            self._keep(trace)
+            by = (composite, self._weights, self._zero)
+            if through is None:
+                start, again, keep = self._begin(composite, target, layers)
+                trace = walk(plan, self._widest, self._output, start, target, *by, again, keep)
+                self._keep(trace)
+            else:
+                chosen, start = conditions(self.steps, through), self._start(target)
+                trace = walk_through(plan, self._widest, self._output, start, target, *by, chosen, layers)
             parts = {name: self._relevance_of(value, trace) for name, value in self._parts.items()}
             arrived = (trace.arrived[value].total for value in self._parts.values() if value in trace.arrived)
             total = sum(arrived, self._zero)
             return Explanation(
                 parts=parts,
                 _start=thin(start.coefficient, self._started),
-                layers=self._layers(trace) if layers else {},
-                attention=self._attention(trace) if layers else {},
+                layers=layers_of(self.steps, self._blocks, trace) if layers else {},
+                attention=attention_of(self.steps, trace) if layers else {},
                 ledger=Ledger(
                     tuple(passage.row for passage in trace.passages.values()), start.total, total, self._zero
                 ),
             )
 
-    def _explain_each(self, composite: Composite, targets: Sequence[Target], layers: bool) -> list[Explanation]:
+    def _explain_each(
+        self, composite: Composite, targets: Sequence[Target], layers: bool, through: Through | None
+    ) -> list[Explanation]:
         """One walk for all, in parts that fit in memory, where that is quicker; else one after the other."""
         if not targets:
             raise ValueError("The list of targets is empty; give at least one, such as [lrp.Target.top()].")
         for target in targets:
             _check(target, Target, "targets in a list", "lrp.Target.top()")
         plan = self.plan(composite)
-        if layers or len(targets) == 1 or not fit_together(self.steps, self.scores, composite):
-            return [self.explain(composite, target, layers=layers) for target in targets]
+        apart = layers or through is not None or len(targets) == 1
+        if apart or not fit_together(self.steps, self.scores, composite):
+            return [self.explain(composite, target, layers=layers, through=through) for target in targets]
         self._refuse_unsupported()
         with plain_arithmetic():
             together = Together(plan, self._output, composite, self._weights, self._parts)
@@ -207,38 +234,12 @@ class Tape:
 
     def _relevance_of(self, value: Value, trace: Trace) -> Tensor:
         if value in trace.arrived:
-            return _own(trace.arrived[value])
+            return own(trace.arrived[value])
         return torch.zeros(value.shape, dtype=self.scores.dtype, device=self.scores.device)
-
-    def _layers(self, trace: Trace) -> Mapping[str, Tensor]:
-        """At the input of each layer, and before the first layer of each block what is on the stream that it reads."""
-        streams: dict[Step, dict[str, Value]] = {}
-        for name, (step, value) in self._blocks.items():
-            streams.setdefault(step, {})[name] = value
-        found: dict[str, Message | None] = {}
-        for step in self.steps:
-            found |= {name: trace.at(value) for name, value in streams.get(step, {}).items()}
-            messages = trace.passages[step].messages if step.is_layer and step in trace.passages else None
-            if messages:
-                found[step.name] = messages[0]
-        return {name: _own(message) for name, message in found.items() if message is not None}
 
     @cached_property
     def _blocks(self) -> Mapping[str, tuple[Step, Value]]:
         return inputs_of_blocks(self.steps, self._block_names)
-
-    def _attention(self, trace: Trace) -> Mapping[str, Tensor]:
-        found: dict[str, Tensor] = {}
-        counts: dict[str, int] = {}
-        shares = trace.attention == "attnlrp" and not trace.gradient
-        for step in self.steps if shares else ():
-            for message in (trace.passages[step].arrived if step in trace.passages else None) or ():
-                relevance = None if message is None else of_weights(step, message)
-                if relevance is not None:
-                    name = attending(step)
-                    count = counts[name] = counts.get(name, 0) + 1
-                    found[name if count == 1 else f"{name}#{count}"] = relevance
-        return found
 
     def _begin(self, composite: Composite, target: Target, layers: bool) -> tuple[Message, dict[Step, Passage], str]:
         """Relevance of the output, the passages of the last walk if this one starts like it, and what to keep.
@@ -290,14 +291,6 @@ def without_masked(scores: Tensor) -> Tensor:
     """The scores, with 0 in place of -infinity; no copy is made where there is none."""
     masked = scores == -torch.inf
     return scores.masked_fill(masked, 0.0) if masked.any() else scores
-
-
-def _own(message: Message) -> Tensor:
-    """Relevance that the caller may write to: the walk that is kept does not share it."""
-    relevance = message.relevance
-    if relevance.is_complex():  # that of a complex number is the sum of what its two parts have
-        return relevance.real + relevance.imag
-    return relevance.clone() if message.value is None else relevance
 
 
 def _check(value: object, wanted: type, what: str, example: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from .rules import Rule
 from .steps import Context, Outcome, Step, Value
 from .target import Target
 
+K = TypeVar("K")
 Messages = tuple[Message | None, ...]
 Plan = tuple[tuple[Step, Rule | None], ...]
 """which rule on which step; None where the operation has only one way"""
@@ -132,17 +133,10 @@ def walk(
         arriving = tuple([pending.pop(value, None) for value in step.outputs])
         if arriving.count(None) == len(arriving):
             continue
-        passed, row = _pass(step, arriving, Context(rule, composite, weights, step.outputs[0].rows), zero)
-        if wide is not None and any(value.dtype != wide for value in (*step.inputs, *step.outputs)):
-            row = _rounded(row, arriving, passed)
+        passed, row = hand_on(step, arriving, Context(rule, composite, weights, step.outputs[0].rows), zero, wide)
         for value, message in zip(step.inputs, passed, strict=True):
-            if message is None:
-                continue
-            before = pending.get(value)
-            pending[value] = message if before is None else before.plus(message)
-            if before is not None and wide is not None and value.dtype != wide:
-                lost = before.total + message.total - pending[value].total
-                row = row._replace(r_in=row.r_in - lost, dropped=row.dropped + lost)
+            if message is not None:
+                row = added(pending, value, value, message, row, wide)
         kept = keep == "all" or (keep is not None and sum(value.part is None for value in pending) <= 1)
         passages[step] = Passage(
             rule,
@@ -154,6 +148,26 @@ def walk(
         )
     same = (composite.attention, composite.bias, composite.is_gradient)
     return Trace(start, target, *same, passages, pending, keep == "all")
+
+
+def hand_on(
+    step: Step, arriving: Messages, context: Context, zero: Tensor, wide: torch.dtype | None
+) -> tuple[Messages, Row]:
+    """What the step passes to each of its inputs, and its row in the ledger, whatever the precision."""
+    passed, row = _pass(step, arriving, context, zero)
+    if wide is not None and any(value.dtype != wide for value in (*step.inputs, *step.outputs)):
+        row = _rounded(row, arriving, passed)
+    return passed, row
+
+
+def added(waiting: dict[K, Message], key: K, value: Value, message: Message, row: Row, wide: torch.dtype | None) -> Row:
+    """Add relevance of a value to what is on its way to it already; the row, with what a narrow sum loses dropped."""
+    before = waiting.get(key)
+    waiting[key] = message if before is None else before.plus(message)
+    if before is None or wide is None or value.dtype == wide:
+        return row
+    lost = before.total + message.total - waiting[key].total
+    return row._replace(r_in=row.r_in - lost, dropped=row.dropped + lost)
 
 
 def _restart(plan: Plan, again: Mapping[Step, Passage], composite: Composite) -> dict[Step, Passage]:
@@ -194,7 +208,8 @@ def _pass(step: Step, arriving: Messages, context: Context, zero: Tensor) -> tup
     absorbed = [amount if isinstance(amount, Tensor) else zero for amount in took]
     if outcome.dropped is None:
         absorbed[-1] = r_out - r_in - sum(absorbed)
-    return placed, Row(step, r_out, r_in, *absorbed)
+    bias, epsilon, softmax, constant, dropped = absorbed
+    return placed, Row(step, r_out, r_in, bias, epsilon, softmax, constant, zero, dropped)
 
 
 def widest(steps: tuple[Step, ...]) -> torch.dtype | None:

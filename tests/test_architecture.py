@@ -47,7 +47,7 @@ FLOORS = {
         ".explanation",
         ".tokens propagation",
         ".walk",
-        ".stacking",
+        ".stacking .conditional .inside",
         ".many",
         ".tape",
         "recording evaluation",

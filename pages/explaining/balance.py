@@ -13,6 +13,7 @@ ABSORBERS = {
     "epsilon": ("damped by epsilon", "Epsilon keeps what is weak or contradictory from being passed on."),
     "softmax": ("left in attention weights", "Attention weights pass on only part of what they receive."),
     "constant": ("taken by constants", "Fixed numbers inside the network share in the score."),
+    "masked": ("left out by choice", "Only what passes the chosen channels is followed."),
     "dropped": ("dropped by the rule", "The rule does not pass everything on."),
 }
 """For each way to lose relevance in the ledger: the words for it, and the reason."""

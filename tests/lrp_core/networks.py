@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import lrp_core as lrp
+from lrp_core.ledger import ABSORBERS
 
 CHANNELS, SIZE, CLASSES = 3, 6, 4
 BLOCKS = (
@@ -118,11 +119,11 @@ def assert_ledger_closes(explanation: lrp.Explanation, tolerance: float = 1e-10)
     rows = explanation.ledger.rows
     assert rows
     for row in rows:
-        parts = torch.stack([row.r_in, row.bias, row.epsilon, row.softmax, row.constant, row.dropped])
+        parts = torch.stack([row.r_in, *(getattr(row, name) for name in ABSORBERS)])
         scale = torch.maximum(parts.abs().amax(0), row.r_out.abs()).clamp(min=explanation.start.abs().max().item())
         assert (row.r_out - parts.sum(0)).abs().div(scale).max() <= tolerance, f"{row.step}: {row}"
     total = explanation.ledger.total
-    parts = torch.stack([total.input, total.bias, total.epsilon, total.softmax, total.constant, total.dropped])
+    parts = torch.stack([total.input, *(getattr(total, name) for name in ABSORBERS)])
     scale = parts.abs().amax(0).clamp(min=explanation.start.abs().max().item())
     assert (total.start - parts.sum(0)).abs().div(scale).max() <= tolerance, f"total: {total}"
     start = explanation.start.double().reshape(len(explanation.start), -1).sum(1)
