@@ -79,6 +79,8 @@ class Target:
     negative: Classes | None = None
     entries: Places | Numbers | None = None
     """for the kinds "at" and "weights": what was named, as values that can be compared"""
+    others: Places | Numbers | None = None
+    """for the kind "at": what is taken off"""
 
     @staticmethod
     def top() -> Target:
@@ -106,23 +108,16 @@ class Target:
         return Target("log_odds", _classes(c))
 
     @staticmethod
-    def at(index: Any) -> Target:
+    def at(index: Any, rather_than: Any = None) -> Target:
         """The sum of chosen scores, of any shape: ``at((5, 3))`` is class 3 of word 5 where scores are (B, T, C).
 
         ``index`` is meant for one row's scores, without the batch axis: an integer, a tuple of integers and slices, or
         a boolean mask (NumPy, torch or nested lists) of that shape. A mask shaped like all scores (B, ...) chooses for
-        each row by itself. Raises ``TypeError`` for anything else, and ``ValueError`` for a mask without any True.
+        each row by itself. The scores at ``rather_than``, given in the same ways, are taken off:
+        ``at((5, 3), rather_than=(5, 7))`` is why word 5 is a 3 rather than a 7. Raises ``TypeError`` for anything else,
+        and ``ValueError`` for a mask without any True.
         """
-        places = _places(index)
-        if places is not None:
-            return Target("at", entries=places)
-        mask = _array(index)
-        if mask is None or mask.dtype != np.bool_:
-            allowed = "an integer, a tuple of integers and slices, or a boolean mask"
-            raise TypeError(f"Target.at takes {allowed}, not {_called(index, mask)}.")
-        if not mask.any():
-            raise ValueError("The mask given to Target.at chooses nothing.")
-        return Target("at", entries=Numbers.of(mask))
+        return Target("at", entries=_entries(index), others=None if rather_than is None else _entries(rather_than))
 
     @staticmethod
     def weights(v: Any) -> Target:
@@ -144,7 +139,8 @@ class Target:
             assert isinstance(self.entries, Numbers)
             return self.entries.on(scores, "tensor given to Target.weights")
         if self.kind == "at":
-            return _chosen(self.entries, scores)
+            v = _chosen(self.entries, scores)
+            return v if self.others is None else v - _chosen(self.others, scores)
         if scores.dim() > 2:
             raise ValueError(
                 f"Target.{self.kind} is about classes, but each row's output has the shape {tuple(scores.shape[1:])}; "
@@ -169,6 +165,20 @@ class Target:
         if self.kind == "one_vs_rest":
             return chosen - others.to(z.dtype) / others.sum(1, keepdim=True)
         return chosen - torch.softmax(z.masked_fill(~others, -torch.inf), 1)
+
+
+def _entries(index: Any) -> Places | Numbers:
+    """What ``Target.at`` was given, as a value that can be compared."""
+    places = _places(index)
+    if places is not None:
+        return places
+    mask = _array(index)
+    if mask is None or mask.dtype != np.bool_:
+        allowed = "an integer, a tuple of integers and slices, or a boolean mask"
+        raise TypeError(f"Target.at takes {allowed}, not {_called(index, mask)}.")
+    if not mask.any():
+        raise ValueError("The mask given to Target.at chooses nothing.")
+    return Numbers.of(mask)
 
 
 def _places(index: Any) -> Places | None:

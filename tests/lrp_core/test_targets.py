@@ -285,3 +285,23 @@ def test_what_does_not_fit_the_output_is_refused(target, words):
     """Two texts of five words with three tags each."""
     tape = lrp.record(tagger("lstm"), vectors(2, 40).view(2, 5, 8))
     refused(lambda: tape.explain(LRP0, target), *words)
+
+
+def test_one_entry_rather_than_another():
+    """Why this word here and not that: named by places or masks, in either place."""
+    model, x = tagger("plain"), vectors(10, 8).reshape(2, 5, 8)
+    tape = lrp.record(model, x)
+    v = torch.zeros(2, 5, 3, dtype=D)
+    v[:, 4, 2], v[:, 4, 0] = 1.0, -1.0
+    mask = torch.zeros(5, 3, dtype=torch.bool)
+    mask[4, 0] = True
+    expected = tape.explain(LRP0, lrp.Target.weights(v))
+    for target in (lrp.Target.at((4, 2), rather_than=(4, 0)), lrp.Target.at((4, 2), rather_than=mask)):
+        explanation = tape.explain(LRP0, target)
+        assert torch.equal(explanation.relevance, expected.relevance)
+        torch.testing.assert_close(explanation.ledger.total.start, (tape.scores * v).sum((1, 2)))
+    assert lrp.Target.at((4, 2)) != lrp.Target.at((4, 2), (4, 0)) != lrp.Target.at((4, 2), (4, 1))
+    with pytest.raises(ValueError, match="not there"):
+        tape.explain(LRP0, lrp.Target.at((4, 2), rather_than=(4, 3)))
+    with pytest.raises(TypeError, match=r"^Target\.at takes"):
+        lrp.Target.at((4, 2), rather_than="the other")
