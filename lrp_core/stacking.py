@@ -16,7 +16,7 @@ from torch import Tensor
 
 from .limits import Budget
 from .message import Message
-from .propagation import affine, attention, elementwise, norms, pooling, products, shaping
+from .propagation import affine, attention, elementwise, norms, pooling, products, rotary, shaping
 from .propagation.arguments import axes_of
 from .propagation.layer import Layer
 from .propagation.linear_maps import Conv, Dense, Diagonal
@@ -244,6 +244,7 @@ ALIKE: dict[Any, Callable[[Step], bool]] = {
     elementwise.sign: _always,
     elementwise.addition: _entrywise,
     elementwise.product: _entrywise,
+    rotary.propagate: _entrywise,
     products.two_operands: _batched,
     attention.attention: _attention,
     attention.softmax: lambda step: step.memo["axis"] % len(step.output_shape) != 0,

@@ -19,6 +19,7 @@ from .idioms import recognise
 from .placement import place_rows
 from .readout import before_readout
 from .written_norms import find_written_norms
+from .written_rotary import find_written_rotary
 
 
 def finish(
@@ -39,6 +40,7 @@ def finish(
         sources = [_end_of(relevance_at, steps), *sources]
     recognise(steps)
     find_written_norms(steps)
+    find_written_rotary(steps)
     output, readout, anew = before_readout(output)
     steps, scores = [*steps, *anew], output.available()
     _check_numbers(result, scores, readout)
