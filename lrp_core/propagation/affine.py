@@ -21,6 +21,7 @@ from ..steps import Context, Outcome, Step
 from .boxes import share_within_box
 from .few_outputs import at_few_outputs
 from .layer import Layer, Share
+from .linear_maps import Dense
 from .ratios import epsilon_of, over, over_output, over_stabilised, ratio_of_value, taken, tiny, visible_output
 from .weights import of_entries
 
@@ -32,6 +33,8 @@ class Shares:
     shares: list[Share]
     epsilon: Tensor | float = 0.0
     dropped: Tensor | float = 0.0
+    back: Tensor | None = None
+    """the transposed maps of all shares, where they are known already"""
 
 
 def propagate(step: Step, message: Message, context: Context) -> Outcome:
@@ -61,15 +64,16 @@ def _share_out(step: Step, message: Message, context: Context) -> Outcome:
 def _settle(layer: Layer, shares: Shares) -> Outcome:
     """From shares to relevance of the input, with the books kept."""
     context = layer.context
-    coefficient = None
+    coefficient = shares.back
     bias: Tensor | None = None
     for share in shares.shares:
-        back = layer.back(share)
-        if back is None:
+        back = None if shares.back is not None else layer.back(share)
+        if back is None and shares.back is None:
             continue
         if coefficient is None:
+            assert back is not None
             coefficient = back if share.scale == 1 else back.mul_(share.scale)
-        else:
+        elif back is not None:
             coefficient = coefficient.add_(back, alpha=share.scale)
         b = layer.bias(share.part, share.boost)
         if b is not None and layer.counts_bias and context.composite.bias == "absorb":
@@ -122,9 +126,11 @@ def _gamma(rule: Gamma, layer: Layer) -> Shares:
     size.sub_(below, alpha=2 + rule.gamma).add_(rule.epsilon)
     s, dropped = over(message, size, rows, (1 + rule.gamma) * tiny(size.dtype))
     up = s.masked_fill(below < 0, 0.0)
+    down = up - s
     shares = [Share("positive", up, boost=rule.gamma, gaps=True)]
-    shares.append(Share("negative", up - s, boost=rule.gamma, gaps=True))
-    return Shares(shares, epsilon=taken(rule.epsilon, s, rows), dropped=dropped)
+    shares.append(Share("negative", down, boost=rule.gamma, gaps=True))
+    back = layer.back_of_two(up, down, rule.gamma) if isinstance(layer.map, Dense) else None
+    return Shares(shares, epsilon=taken(rule.epsilon, s, rows), dropped=dropped, back=back)
 
 
 def _positive_share(layer: Layer) -> tuple[Tensor, Tensor | float]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..message import Message
 from ..steps import Context, Step, is_nonnegative
-from .linear_maps import LinearMap
+from .linear_maps import Dense, LinearMap
 from .ratios import is_rectified, tiny, visible_output
 from .weights import negative, positive
 
@@ -122,8 +122,39 @@ class Layer:
             if not len(live):
                 return None
             s, map_ = map_.only(live, s)
+        if share.part != "all" and isinstance(map_, Dense) and not self.only_positive_inputs:
+            return self._split(s, share)
         direct = map_.transpose(s, self.weight(share.part, share.boost, map_), self.x)
         if share.part == "all" or self.only_positive_inputs:
             return direct
         other = map_.transpose(s, self.weight(OTHER[share.part], share.boost, map_), self.x)
         return torch.where(self.x >= 0, direct, other)
+
+    def _split(self, s: Tensor, share: Share) -> Tensor:
+        """The same for a dense layer whose inputs have both signs, from W' s and W+' s alone, as W- = W - W+.
+
+        To make W + boost W+ would cost as much as these products, until there are hundreds of vectors.
+        """
+        whole, plus = self._transposed(s, "all"), self._transposed(s, "positive")
+        if share.boost:
+            up = torch.add(whole, plus, alpha=share.boost)
+            down = torch.add(whole * (1 + share.boost), plus, alpha=-share.boost)
+        else:
+            up, down = plus, whole - plus
+        return torch.where((self.x >= 0) == (share.part == "positive"), up, down)
+
+    def back_of_two(self, up: Tensor, down: Tensor, boost: float) -> Tensor:
+        """The transposed maps of two shares of a dense layer together: ``up`` "positive" and ``down`` "negative".
+
+        With W- = W - W+ three products do: where x >= 0 it is W' (up + (1 + boost) down) + boost W+' (up - down),
+        where x < 0 it is W' ((1 + boost) up + down) - boost W+' (up - down).
+        """
+        plus = self._transposed(up - down, "positive").mul_(boost)
+        direct = self._transposed(torch.add(up, down, alpha=1 + boost), "all").add_(plus)
+        if self.only_positive_inputs:
+            return direct
+        other = self._transposed(torch.add(down, up, alpha=1 + boost), "all").sub_(plus)
+        return torch.where(self.x >= 0, direct, other)
+
+    def _transposed(self, s: Tensor, part: str) -> Tensor:
+        return self.map.transpose(s, self.weight(part), self.x)
