@@ -118,10 +118,11 @@ def _gamma(rule: Gamma, layer: Layer) -> Shares:
     if rule.gamma == 0:
         return _epsilon(Epsilon(rule.epsilon), layer)
     z = layer.z()
-    size = torch.add(z, layer.p_floored(), alpha=rule.gamma)
     if layer.is_simple and rule.gamma >= 1e-6:
+        size = torch.add(z, layer.p_above_z(), alpha=rule.gamma)
         s = ratio_of_value(message, size.add_(rule.epsilon) if rule.epsilon else size)
         return Shares([Share("positive", s, boost=rule.gamma)], epsilon=taken(rule.epsilon, s, rows))
+    size = torch.add(z, layer.p_floored(), alpha=rule.gamma)
     below = z.clamp(max=0)
     size.sub_(below, alpha=2 + rule.gamma).add_(rule.epsilon)
     s, dropped = over(message, size, rows, (1 + rule.gamma) * tiny(size.dtype))
@@ -133,20 +134,21 @@ def _gamma(rule: Gamma, layer: Layer) -> Shares:
     return Shares(shares, epsilon=taken(rule.epsilon, s, rows), dropped=dropped, back=back)
 
 
-def _positive_share(layer: Layer) -> tuple[Tensor, Tensor | float]:
-    """R / (p + b+), 0 where that is 0, and what is lost there."""
+def _positive_share(layer: Layer, exact: bool) -> tuple[Tensor, Tensor | float]:
+    """R / (p + b+), 0 where that is 0, and what is lost there; ``exact``: by the p that n follows from."""
     if layer.is_simple:
-        return torch.div(layer.z(), layer.p_floored()).mul_(layer.message.coefficient), 0.0
+        p = layer.p_floored() if exact else layer.p_above_z()
+        return torch.div(layer.z(), p).mul_(layer.message.coefficient), 0.0
     return over(layer.message, layer.p(), layer.context.rows)
 
 
 def _z_plus(rule: ZPlus, layer: Layer) -> Shares:
-    s, dropped = _positive_share(layer)
+    s, dropped = _positive_share(layer, exact=False)
     return Shares([Share("positive", s)], dropped=dropped)
 
 
 def _alpha_beta(rule: AlphaBeta, layer: Layer) -> Shares:
-    s, dropped = _positive_share(layer)
+    s, dropped = _positive_share(layer, exact=rule.beta > 0)
     if not rule.beta:
         return Shares([Share("positive", s)], dropped=dropped)
     negative_s, undone = over(layer.message, layer.n(), layer.context.rows)

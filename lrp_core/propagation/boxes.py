@@ -18,7 +18,8 @@ def share_within_box(
 ) -> tuple[Tensor, Tensor | float]:
     """(relevance of x, what was dropped): f = (c - W+ low - W- high) / sum_j of the same.
 
-    ``z`` is the output where relevance can see it. The walls cost one map each way: W, W+ and W- side by side.
+    That numerator is W+ (x - low) + W- (x - high). ``z`` is the output where relevance can see it. The walls cost one
+    map each way: W+ and W- side by side.
     """
     x, map_ = step.inputs[0].tensor, step.map
     assert x is not None and map_ is not None
@@ -34,8 +35,8 @@ def share_within_box(
         if step.budget.room(denominator.divisor):
             step.memo[key] = denominator
     s, dropped = denominator.under(message, context.rows)
-    own, plus, minus = _pulled(map_, s, x, context)
-    return torch.mul(x, own).addcmul_(low, plus, value=-1).addcmul_(high, minus, value=-1), dropped
+    plus, minus = _pulled(map_, s, x, context)
+    return torch.mul(x - low, plus).addcmul_(x - high, minus), dropped
 
 
 def _walls(bound: float | tuple[float, ...], x: Tensor, map_: LinearMap, layer: str) -> Tensor:
@@ -68,15 +69,15 @@ def _joined(map_: LinearMap, inputs: list[Tensor], weights: list[Tensor]) -> Ten
 
 
 def _pulled(map_: LinearMap, s: Tensor, x: Tensor, context: Context) -> tuple[Tensor, ...]:
-    """The transposed maps of s with W, W+ and W-."""
+    """The transposed maps of s with W+ and W-."""
     axis = _input_axis(map_)
     if axis is None:
-        return tuple(map_.transpose(s, w, x) for w in (map_.weight, positive(map_.weight), negative(map_.weight)))
+        return tuple(map_.transpose(s, w, x) for w in (positive(map_.weight), negative(map_.weight)))
 
     def side_by_side() -> Tensor:
-        return torch.cat([map_.weight, positive(map_.weight), negative(map_.weight)], axis)
+        return torch.cat([positive(map_.weight), negative(map_.weight)], axis)
 
     channels = 1 if map_.output_axis == 1 else x.dim() - 1
-    like = torch.cat([x] * 3, channels)
+    like = torch.cat([x] * 2, channels)
     weight = context.weights.get("walls", map_.sources, side_by_side)
-    return map_.transpose(s, weight, like).chunk(3, channels)
+    return map_.transpose(s, weight, like).chunk(2, channels)

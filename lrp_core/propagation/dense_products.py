@@ -23,6 +23,9 @@ SEVERAL = 4
 TURNED = range(12, 65)
 """numbers of vectors for which (W x')' is quicker than x W'"""
 
+FEW = 1 / 4
+"""part of the rows of a weight up to which picking them out beats reading all of them, even in two threads"""
+
 _ONEDNN = getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch._C._has_mkldnn else None
 
 
@@ -33,6 +36,21 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     if x.numel() // x.shape[-1] in TURNED and weight.is_contiguous():
         return _turned(x, weight, bias)
     return _ONEDNN(x, weight, bias, "none", [], "")
+
+
+def rows_alone(s: Tensor, weight: Tensor) -> Tensor | None:
+    """s W for one vector s (1, K) and a large weight (K, J), by the rows for which there is anything in s: (1, J).
+
+    Such a product costs what reading the weight costs. Behind a ReLU, and for a target of one class, few rows count.
+    None where that is no gain.
+    """
+    if weight.numel() < LARGE or not weight.is_contiguous() or weight.device.type != "cpu":
+        return None
+    rows = s[0].nonzero().flatten()
+    if len(rows) > FEW * len(weight):
+        return None
+    start = rows.new_zeros(1)
+    return F.embedding_bag(rows, weight, start, mode="sum", per_sample_weights=s[0, rows])
 
 
 def _turned(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -34,12 +34,15 @@ class WeightCache:
         self._lock = threading.Lock()
         self._bytes = 0
 
-    def get(self, name: str, sources: tuple[Tensor, ...], make: Callable[[], Tensor]) -> Tensor:
-        """The tensor called ``name`` derived from ``sources``: kept from before, or made now."""
+    def get(self, name: str, sources: tuple[Tensor, ...], make: Callable[[], Tensor], seen: Any = None) -> Tensor:
+        """The tensor called ``name`` derived from ``sources``: kept from before, or made now.
+
+        ``seen``: what else of the sources must be as it was, for those who cannot rely on torch's counting of writes.
+        """
         if not sources:  # a weight made on the fly: nothing tells it from the next one
             return make()
         key = (name, *map(id, sources))
-        states = tuple(map(_state, sources))
+        states = (*map(_state, sources), seen)
         entry = self._entries.get(key)
         if entry is not None and entry.states == states:
             return entry.result

@@ -7,7 +7,7 @@ from torch import nn
 
 import lrp_core as lrp
 from lrp_core.propagation import dense_products
-from lrp_core.propagation.dense_products import linear
+from lrp_core.propagation.dense_products import linear, rows_alone
 
 needs_onednn = pytest.mark.skipif(dense_products._ONEDNN is None, reason="this torch comes without oneDNN's operator")
 
@@ -99,3 +99,44 @@ def test_recording_and_walking_use_it_and_agree_with_the_public_way(calls, monke
     public = lrp.record(model, x)
     torch.testing.assert_close(tape.output, public.output, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(quick.relevance, public.explain(composite, lrp.Target.logit(0)).relevance)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("live", [0, 1, 2])
+def test_few_rows_of_a_weight_are_read_alone(monkeypatch, dtype, live):
+    """Rows without relevance are left out, be it 0 or -0, and so may hold anything."""
+    monkeypatch.setattr(dense_products, "LARGE", 1)
+    weight, s = torch.randn(8, 5, dtype=dtype), torch.zeros(1, 8, dtype=dtype)
+    weight[3], s[0, 4] = torch.inf, -0.0
+    s[0, [2, 6][:live]] = torch.tensor([1.5, -0.5], dtype=dtype)[:live]
+    expected = s[:, [2, 6]] @ weight[[2, 6]]
+    torch.testing.assert_close(rows_alone(s, weight), expected)
+    assert rows_alone(s.index_fill(1, torch.tensor([0, 1]), 1.0), weight) is None or live == 0, "too many rows"
+
+
+def test_a_broken_number_is_not_taken_for_none(monkeypatch):
+    monkeypatch.setattr(dense_products, "LARGE", 1)
+    s = torch.zeros(1, 8).index_fill(1, torch.tensor([5]), torch.nan)
+    assert rows_alone(s, torch.rand(8, 3)).isnan().all()
+
+
+@pytest.mark.parametrize("weight", [torch.rand(8, 16)[:, ::2], torch.rand(5, 8).t(), torch.rand(8, 10)[:, :5]])
+def test_rows_that_lie_apart_in_memory_are_not_picked(monkeypatch, weight):
+    monkeypatch.setattr(dense_products, "LARGE", 1)
+    assert rows_alone(torch.zeros(1, 8), weight) is None
+
+
+@pytest.mark.parametrize("make", [lambda: nn.Linear(8, 8), lambda: nn.Linear(8, 8).double()], ids=["float", "double"])
+@pytest.mark.parametrize("shape", [(1, 8), (1, 1, 8), (3, 8)])
+def test_a_walk_that_reads_few_rows_agrees_with_one_that_reads_all(monkeypatch, make, shape):
+    torch.manual_seed(0)
+    model = nn.Sequential(make(), nn.ReLU(), make(), nn.ReLU(), make(), nn.Flatten()).eval()
+    x = torch.randn(shape, dtype=model[0].weight.dtype)
+    composite = lrp.presets.epsilon_gamma_box(-3.0, 3.0, epsilon=0.1, gamma=0.25)
+    whole = lrp.record(model, x).explain(composite, lrp.Target.logit(1))
+    seen, own = [], F.embedding_bag
+    monkeypatch.setattr(F, "embedding_bag", lambda *args, **kwargs: seen.append(1) or own(*args, **kwargs))
+    monkeypatch.setattr(dense_products, "LARGE", 1)
+    alone = lrp.record(model, x).explain(composite, lrp.Target.logit(1))
+    torch.testing.assert_close(alone.relevance, whole.relevance)
+    assert bool(seen) == (len(x) == 1)
