@@ -19,7 +19,7 @@ def explained(name: str) -> Explanation:
 
 def explanation(**parts: torch.Tensor) -> Explanation:
     named = {name.replace("__", "."): value for name, value in parts.items()}
-    return Explanation(named, start=torch.zeros(1, 2), layers={}, attention={}, ledger=None)
+    return Explanation(named, torch.zeros(1, 2), layers={}, attention={}, ledger=None)
 
 
 def rgb(hexadecimal: str) -> list[float]:
