@@ -15,6 +15,7 @@ from . import (
     routing,
     sampling,
     shaping,
+    turning,
     writing,
 )
 
@@ -37,5 +38,6 @@ __all__ = [
     "routing",
     "sampling",
     "shaping",
+    "turning",
     "writing",
 ]

@@ -6,10 +6,8 @@ is ever made of a name that came from the web: names of folders are compared wit
 
 import os
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +16,19 @@ from torch import nn
 
 from models.torchvision_compat import import_torchvision
 from models.weights import classifier_files as files
-from models.weights import hub
+from models.weights import folders, hub
 from models.weights.checkpoints import Progress
 from models.weights.classifier_files import ClassifierFiles
+from models.weights.folders import Found
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from transformers import PreTrainedConfig
 
 PREFIX = "hf:"
+
+VARIABLE = "LRP_TEXT_MODELS"
+"""Where the environment names the operator's folders."""
 
 LONGEST = 512
 """Pieces that are read at once at most, whatever a network could: a text has at most 2,000 characters."""
@@ -49,15 +51,6 @@ _NOT_TAKEN = {
 
 
 @dataclass(frozen=True)
-class Found:
-    """Where a network is. within: the folder that none of its files may lead out of."""
-
-    folder: Path
-    title: str
-    within: Path
-
-
-@dataclass(frozen=True)
 class Description:
     """exclusive: a text is of one class alone; else it may be of several, or of none."""
 
@@ -69,13 +62,13 @@ class Description:
 
 def local_networks() -> dict[str, str]:
     """Name and title of every network in the folders of LRP_TEXT_MODELS, usable or not."""
-    return {PREFIX + found.title: found.title for found in _local()}
+    return {PREFIX + found.title: found.title for found in folders.local(VARIABLE)}
 
 
 def folder(name: str) -> Found | None:
     """Where the network is, None where it may be downloaded. Raises ValueError where there is no such network."""
     wanted = name.removeprefix(PREFIX)
-    for found in _local():
+    for found in folders.local(VARIABLE):
         if found.title == wanted:
             return found
     if not hub.is_id(wanted):
@@ -111,18 +104,24 @@ def describe(name: str) -> Description:
 def tokenizer(name: str) -> "Tokenizer":
     """The network's own: it neither cuts nor pads, and `<s>` typed by a visitor is text like any other."""
     found = _here(name)
+    own = open_tokenizer(found)
+    config = files.read_settings(found.folder, files.CONFIG, found.title, found.within)
+    if config.get("model_type") in _READ_THE_FIRST and own.encode("a").special_tokens_mask[:1] != [1]:
+        raise FileNotFoundError(f"{found.title}: its tokenizer does not add the piece that the network decides from.")
+    return own
+
+
+def open_tokenizer(found: Found) -> "Tokenizer":
+    """The tokenizer in a folder, if it fits to the network there. Raises FileNotFoundError (one sentence)."""
     path = found.folder / files.TOKENIZER
     try:
         state = path.stat()
         own = _tokenizer(path, state.st_mtime_ns, state.st_size)
     except Exception as error:  # the tokenizers' library raises nothing more special
         raise FileNotFoundError(f"{found.title}: {files.TOKENIZER} is missing or damaged.") from error
-    config = files.read_settings(found.folder, files.CONFIG, found.title, found.within)
-    pieces = config.get("vocab_size")
+    pieces = files.read_settings(found.folder, files.CONFIG, found.title, found.within).get("vocab_size")
     if isinstance(pieces, int) and own.get_vocab_size() > pieces:
         raise FileNotFoundError(f"{found.title}: its tokenizer knows more pieces than the network: they do not fit.")
-    if config.get("model_type") in _READ_THE_FIRST and own.encode("a").special_tokens_mask[:1] != [1]:
-        raise FileNotFoundError(f"{found.title}: its tokenizer does not add the piece that the network decides from.")
     return own
 
 
@@ -135,21 +134,27 @@ def load(name: str, progress: Progress | None = None) -> nn.Module:
     found = fetch(name, progress)
     checked = files.inspect(found.folder, found.title, found.within)
     files.check_size(checked.size, checked.title)
+    return revive(checked, "AutoModelForSequenceClassification")
+
+
+def revive(checked: ClassifierFiles, kind: str) -> nn.Module:
+    """The network in these files. kind: transformers' class that knows all of its sort. Raises FileNotFoundError."""
     import_torchvision()  # transformers imports it plainly
-    config = _configuration(checked)
-    with _one_at_a_time:
+    import transformers
+
+    auto = getattr(transformers, kind)
+    config = _configuration(checked, auto)
+    with one_at_a_time:
         files.check_size(checked.size, checked.title, loading=True)
-        return _load(checked, config)
+        return _load(checked, config, auto)
 
 
-_one_at_a_time = threading.Lock()  # two that each fit into the free memory may not fit together
+one_at_a_time = threading.Lock()  # two that each fit into the free memory may not fit together
 
 
-def _load(checked: ClassifierFiles, config: "PreTrainedConfig") -> nn.Module:
-    from transformers import AutoModelForSequenceClassification
-
+def _load(checked: ClassifierFiles, config: "PreTrainedConfig", auto: Any) -> nn.Module:
     try:
-        net, report = AutoModelForSequenceClassification.from_pretrained(
+        net, report = auto.from_pretrained(
             checked.folder,
             config=config,
             dtype=torch.float32,
@@ -162,16 +167,16 @@ def _load(checked: ClassifierFiles, config: "PreTrainedConfig") -> nn.Module:
         raise FileNotFoundError(_MISFIT.format(checked.title)) from error
     if report["missing_keys"]:
         missing = min(report["missing_keys"])
-        raise FileNotFoundError(f"{checked.title} was saved without all that a classifier needs ({missing}).")
+        raise FileNotFoundError(f"{checked.title} was saved without all that it needs ({missing}).")
     return net.eval().requires_grad_(False)
 
 
 _MISFIT = "{}: its weights do not fit its settings in " + files.CONFIG + "."
 
 
-def _configuration(checked: ClassifierFiles) -> "PreTrainedConfig":
+def _configuration(checked: ClassifierFiles, auto: Any) -> "PreTrainedConfig":
     """The settings, without those that change how a network runs; such that its weights are as many as it says."""
-    from transformers import CONFIG_MAPPING, AutoModelForSequenceClassification
+    from transformers import CONFIG_MAPPING
 
     settings = {key: value for key, value in checked.config.items() if key not in _NOT_TAKEN}
     if settings["model_type"] not in CONFIG_MAPPING:
@@ -181,7 +186,7 @@ def _configuration(checked: ClassifierFiles) -> "PreTrainedConfig":
         if config.num_hidden_layers > checked.tensors:
             raise ValueError("more layers than weights")
         with torch.device("meta"):
-            net = AutoModelForSequenceClassification.from_config(config, dtype=torch.float32, trust_remote_code=False)
+            net = auto.from_config(config, dtype=torch.float32, trust_remote_code=False)
     except Exception as error:  # whatever strange settings make of it
         raise FileNotFoundError(_MISFIT.format(checked.title)) from error
     if sum(4 * weight.numel() for weight in net.parameters()) > checked.size:
@@ -221,25 +226,3 @@ def _here(name: str) -> Found:
     if found is None:
         raise FileNotFoundError(f"{name.removeprefix(PREFIX)} is not on this server yet: it must be downloaded first.")
     return found
-
-
-def _local() -> Iterator[Found]:
-    """The networks in the operator's folders, one or two folders deep, those behind links that lead out left out."""
-    seen = set()
-    for root in filter(None, os.environ.get("LRP_TEXT_MODELS", "").split(os.pathsep)):
-        top = Path(root).resolve()
-        outer = _folders(top, top)
-        for path in sorted(chain(outer, *(_folders(folder, top) for folder in outer))):
-            title = path.relative_to(top).as_posix()
-            if (path / files.CONFIG).exists() and title not in seen:
-                seen.add(title)
-                yield Found(path, title, top)
-
-
-def _folders(place: Path, top: Path) -> list[Path]:
-    """Those in this folder that a network may lie in."""
-    try:
-        found = [path for path in place.iterdir() if path.is_dir() and not path.name.startswith(".")]
-        return [path for path in found if path.resolve().is_relative_to(top)]
-    except OSError:  # it is gone, or may not be read
-        return []

@@ -7,7 +7,7 @@ from safetensors alone: the older format is a program in disguise.
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,10 @@ _SMALL = 2**24  # bytes of a file of settings or of the table of contents of the
 _BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "BOOL": 1}  # whole numbers: of positions
 
 
+Check = Callable[[dict[str, Any], str], None]
+"""Raises FileNotFoundError (one sentence) where settings are not those of a network that is wanted; with its title."""
+
+
 @dataclass(frozen=True)
 class ClassifierFiles:
     """A folder whose files fit together. config: as saved. size: bytes of the weights once they are float32."""
@@ -38,13 +42,14 @@ class ClassifierFiles:
     tensors: int
 
 
-def inspect(folder: Path, title: str, within: Path) -> ClassifierFiles:
+def inspect(folder: Path, title: str, within: Path, check: Check | None = None) -> ClassifierFiles:
     """What is there. title: what visitors call it. within: the folder that no file may lead out of.
 
+    check: whether its settings are those of a network that is wanted; by default of a classifier.
     Reads settings and tables of contents only. Raises FileNotFoundError (one sentence, for visitors).
     """
     config = read_settings(folder, CONFIG, title, within)
-    check_config(config, title)
+    (check or check_config)(config, title)
     if not (folder / TOKENIZER).exists():
         raise FileNotFoundError(no_tokenizer(title))
     _inside(folder, TOKENIZER, title, within)
@@ -53,17 +58,30 @@ def inspect(folder: Path, title: str, within: Path) -> ClassifierFiles:
     return ClassifierFiles(folder, title, config, size, sum(map(len, tables)))
 
 
-def check_config(config: dict[str, Any], title: str) -> None:
-    """Raise FileNotFoundError (one sentence) where the settings are not those of a classifier that can be explained."""
-    kinds = config.get("architectures") or []
-    kinds = kinds if isinstance(kinds, list) else [kinds]
+def check_network(config: dict[str, Any], title: str) -> None:
+    """Raise FileNotFoundError (one sentence) where the settings are not those of a network that can be explained."""
     if "auto_map" in config:
         raise FileNotFoundError(f"{title} brings program code of its own, which is never run here.")
     if config.get("quantization_config"):
         raise FileNotFoundError(f"{title} is quantised, which cannot be explained: take the original weights.")
     if not isinstance(config.get("model_type"), str):
         raise FileNotFoundError(f"{title}: {CONFIG} does not say what kind of network it is.")
-    if not all(isinstance(kind, str) and kind.endswith("ForSequenceClassification") for kind in kinds):
+    kinds = architectures(config)
+    if not all(isinstance(kind, str) for kind in kinds):
+        raise FileNotFoundError(f"{title}: {CONFIG} is damaged.")
+
+
+def architectures(config: dict[str, Any]) -> list[Any]:
+    """What the settings say the network is, by the names of transformers' classes."""
+    kinds = config.get("architectures") or []
+    return kinds if isinstance(kinds, list) else [kinds]
+
+
+def check_config(config: dict[str, Any], title: str) -> None:
+    """Raise FileNotFoundError (one sentence) where the settings are not those of a classifier that can be explained."""
+    check_network(config, title)
+    kinds = architectures(config)
+    if not all(kind.endswith("ForSequenceClassification") for kind in kinds):
         raise FileNotFoundError(f"{title} does not classify texts (it is a {kinds[0]}).")
     if config.get("is_encoder_decoder"):
         raise FileNotFoundError(f"{title} both reads and writes texts; only networks that read can be explained here.")

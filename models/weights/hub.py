@@ -54,8 +54,8 @@ def find(name: str) -> Path | None:
     return folder if there >= {files.CONFIG, files.TOKENIZER} and there & {files.WHOLE, files.INDEX} else None
 
 
-def download(name: str, progress: Progress | None = None) -> Path:
-    """Fetch the classifier, and say in which folder it is.
+def download(name: str, progress: Progress | None = None, check: files.Check = files.check_config) -> Path:
+    """Fetch the network, and say in which folder it is. check: whether its settings are of a kind that is wanted.
 
     Whoever asks while it is under way waits for the same download. `progress` is called in the caller's thread.
     What it is and how large is checked before the weights are fetched. Raises FileNotFoundError.
@@ -63,7 +63,7 @@ def download(name: str, progress: Progress | None = None) -> Path:
     with _starting:
         transfer = _under_way.get(name)
         if transfer is None:
-            transfer = _under_way[name] = _Transfer(name)
+            transfer = _under_way[name] = _Transfer(name, check)
             transfer.start()
     while transfer.is_alive():
         transfer.join(0.2)
@@ -77,9 +77,9 @@ def download(name: str, progress: Progress | None = None) -> Path:
 class _Transfer(threading.Thread):
     """A download in a thread of its own: it goes on when the visitor who asked first goes away."""
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, check: files.Check):
         super().__init__(name=f"download {name}", daemon=True)
-        self.id = name
+        self.id, self._check = name, check
         self.fraction, self.failure = 0.0, ""
         self.folder: Path | None = None
 
@@ -103,7 +103,7 @@ class _Transfer(threading.Thread):
         if sum(wanted.values()) > shutil.disk_usage(_existing(cache())).free:
             raise FileNotFoundError(f"{self.id} does not fit on this server's disk.")
         config = hf_hub_download(self.id, files.CONFIG, token=False, tqdm_class=_meter(lambda done: None))
-        files.check_config(json.loads(Path(config).read_bytes()), self.id)
+        self._check(json.loads(Path(config).read_bytes()), self.id)
         meter = _meter(lambda done: self._tell(done / max(1, sum(wanted.values()))))
         return Path(snapshot_download(self.id, allow_patterns=sorted(wanted), token=False, tqdm_class=meter))
 

@@ -14,10 +14,11 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
   const shade = (element, [background, colour]) => Object.assign(element.style, { background, color: colour });
 
   // A text that is new is written; the same text is coloured anew, in place, so that nothing jumps under the pointer.
-  const texts = JSON.stringify([parts, data.unread]);
+  const texts = JSON.stringify([parts, data.unread, data.lead?.[0]]);
   const lost = state.texts !== texts && text.contains(root.getRootNode().activeElement);
   if (state.texts !== texts) {
     text.replaceChildren(
+      ...(data.lead ? [make("span", "chip lead"), " "] : []),
       ...parts.flatMap(([word, gap]) => [make("span", "part", word), gap]),
       ...(data.unread ? [make("span", "unread", data.unread)] : []),
     );
@@ -27,7 +28,9 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
   text.lang = data.language;
   if (data.tag !== null) text.dataset.tag = data.tag;
   shade(text, data.paper);
-  const spans = parts.map((_, i) => text.children[i]);
+  const before = data.lead ? 1 : 0;
+  const spans = parts.map((_, i) => text.children[i + before]);
+  if (data.lead) text.firstChild.textContent = data.lead.join(" ");
   spans.forEach((span, i) => {
     shade(span, data.shades[i]);
     span.tabIndex = i === state.at ? 0 : -1;
@@ -90,6 +93,20 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
     all.textContent = every ? `Only the ${strongest} strongest` : `All ${bars.length}`;
     all.setAttribute("aria-expanded", every);
   }
+
+  // What no word has: few bars, made anew.
+  find(".apart").hidden = data.sinks.length === 0;
+  find(".sinks").replaceChildren(
+    ...data.sinks.map(([name, length, shade, said]) => {
+      const bar = make("li", "bar");
+      const track = make("span", "track");
+      track.style.setProperty("--from", Math.min(0, length));
+      track.style.setProperty("--size", Math.abs(length));
+      track.append(Object.assign(make("i", ""), { style: `background: ${shade}` }));
+      bar.append(make("span", "name", name), track, make("span", "value", said));
+      return bar;
+    }),
+  );
 
   function read(at, live = "off") {
     state.read = at;

@@ -32,6 +32,8 @@ _HTML = """
   <div class="right">
     <ol class="bars" role="list" aria-label="Words by relevance"></ol>
     <button type="button" class="all"></button>
+    <p class="apart">Not on words</p>
+    <ol class="sinks" role="list" aria-label="Not on words"></ol>
   </div>
 </div>
 <p class="others"></p>
@@ -73,6 +75,8 @@ def words_view(
     tag: str | None = None,
     unread: str = "",
     others: Sequence[tuple[str, float]] = (),
+    sinks: Sequence[tuple[str, float]] = (),
+    lead: tuple[str, float] | None = None,
     bars: bool = True,
     language: str = "",
     take: Callable[[Edit], None] | None = None,
@@ -89,6 +93,8 @@ def words_view(
         tag: Put on the text as `data-tag` together with the colours: tells a test which settings it sees.
         unread: The rest of the text, which the network did not read.
         others: Relevance that lies on no word, by name.
+        sinks: The same as bars below those of the words, in their scale, where it is too much for a footnote.
+        lead: What the network reads before the text, a name and its relevance: shown in front, and without a colour.
         bars: Draw bars, the legend and `others`, too.
         language: Of the text, as a tag ("ar"), or "" where nobody knows.
         take: Called with an edit at the start of the run that follows; without it words cannot be changed.
@@ -96,6 +102,9 @@ def words_view(
     vmax = float(np.abs(values).max()) if vmax is None else vmax
     version = str(hash(tuple(parts)))
     *shades, paper = tokens.colours(np.array([*values, 0.0]), colours, vmax)
+    longest = max([vmax, *(abs(value) for _, value in sinks)])
+    drawn = tokens.colours(np.array([value for _, value in sinks]), colours, vmax or 1.0)
+    grounds = list(zip(sinks, (background for background, _ in drawn), strict=True))
 
     def receive() -> None:
         """Pass on an edit, if what the browser sent is one: a browser can send anything."""
@@ -113,7 +122,9 @@ def words_view(
             "unread": unread,
             "on_words": signed(values.sum(), 3),
             "others": [f"{name} {signed(value, 3)}" for name, value in others],
-            "bars": _bars(values, vmax) if bars else [],
+            "bars": _bars(values, longest) if bars else [],
+            "sinks": [[name, _length(value, longest), shade, signed(value, 3)] for (name, value), shade in grounds],
+            "lead": lead and [lead[0], signed(lead[1], 3)],
             "legend": _legend(colours, vmax) if bars else None,
             "alt": alt,
             "tag": tag,
@@ -129,8 +140,11 @@ def _bars(values: np.ndarray, vmax: float) -> list[tuple[int, float, bool]]:
     order = np.argsort(-values, kind="stable")
     most = MOST_BARS if len(values) > MOST_BARS + 3 else len(values)  # a button for three more is not worth its place
     strong = set(np.argsort(-np.abs(values), kind="stable")[:most].tolist())
-    lengths = np.clip(values / (vmax or 1.0), -1, 1)
-    return [(part, round(float(lengths[part]), 4), part in strong) for part in order.tolist()]
+    return [(part, _length(values[part], vmax), part in strong) for part in order.tolist()]
+
+
+def _length(value: float, longest: float) -> float:
+    return round(float(np.clip(value / (longest or 1.0), -1, 1)), 4)
 
 
 def _legend(colours: str, vmax: float) -> dict:

@@ -16,7 +16,7 @@ from pages.explaining.view import View
 from pages.serving import tapes
 from pages.settings import session
 from pages.settings.rules_text import RULES, Recommended
-from pages.settings.settings import NO_CLASS, Settings
+from pages.settings.settings import NO_CLASS, RUNNER_UP, Settings
 
 T = TypeVar("T")
 
@@ -125,6 +125,14 @@ class Subject:
         """The class index, with `NO_CLASS` replaced by the one that the network ranks first."""
         return int(self.probabilities.argmax()) if index == NO_CLASS else index
 
+    def rival(self, settings: Settings) -> int | None:
+        """The class that the chosen one is compared with, None for none."""
+        wanted, rival = self.classes(settings.target), settings.rather_than
+        if rival == RUNNER_UP:
+            first, second = np.argsort(-self.probabilities, kind="stable")[:2].tolist()
+            return second if wanted == first else first
+        return None if rival in (NO_CLASS, wanted) else rival
+
 
 def remembered(page: str, asked: Hashable, make: Callable[[], Subject]) -> Subject:
     """The page's subject, made anew when something else is asked.
@@ -167,18 +175,15 @@ def _untuned(settings: Settings, subject: Subject) -> lrp.Composite:
 
 def target(settings: Settings, subject: Subject) -> lrp.Target:
     """What is explained: a class, or a class rather than another."""
-    wanted = subject.classes(settings.target)
-    if settings.rather_than in (NO_CLASS, wanted):
-        return lrp.Target.logit(wanted)
-    return lrp.Target.difference(wanted, settings.rather_than)
+    wanted, rival = subject.classes(settings.target), subject.rival(settings)
+    return lrp.Target.logit(wanted) if rival is None else lrp.Target.difference(wanted, rival)
 
 
 def question(settings: Settings, subject: Subject) -> str:
     """What the map answers, in words: "3" or "3 rather than 8"."""
-    wanted = subject.classes(settings.target)
-    if settings.rather_than in (NO_CLASS, wanted):
-        return subject.labels[wanted]
-    return f"{subject.labels[wanted]} rather than {subject.labels[settings.rather_than]}"
+    wanted, rival = subject.classes(settings.target), subject.rival(settings)
+    label = subject.labels[wanted]
+    return label if rival is None else f"{label} rather than {subject.labels[rival]}"
 
 
 def explain(settings: Settings, subject: Subject) -> lrp.Explanation:

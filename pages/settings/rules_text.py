@@ -117,11 +117,9 @@ def _with_attention(rule: str, words: str, dense: str, **more: Any) -> Recommend
         (dense,),
         legend,
         attention=text.attention,
-        others=(*others, "lrp0", "gamma", "zplus", "a2b1", "gxi"),
-        compared=(*others, "gxi"),
         conv=None,
         dense=dense,
-        **more,
+        **{"others": (*others, "lrp0", "gamma", "zplus", "a2b1", "gxi"), "compared": (*others, "gxi")} | more,
     )
 
 
@@ -173,6 +171,14 @@ RECOMMENDED = {
         "With gamma .05 instead, it agreed a little better with the grades that people gave to words of film reviews: "
         "see the figures on the home page.",
         "epsilon",
+    ),
+    "recommended-language": _with_attention(
+        "attnlrp",
+        "Dense layers follow epsilon, so small that it only keeps numbers from growing without bounds.",
+        "epsilon",
+        epsilon=1e-6,
+        others=("cp", "lrp0", "gamma", "gxi"),
+        compared=("cp", "gxi"),
     ),
     "recommended-scenes": _with_attention(
         "attnlrp",

@@ -31,6 +31,9 @@ TOPS = (1, 2, 5, 10, 15, 20, 30, 50)
 NO_CLASS = -1
 """As a class: the one the network ranks first. As the class to compare with: none."""
 
+RUNNER_UP = -2
+"""As the class to compare with: the one that the network ranks highest beside the class itself."""
+
 OWN_INPUT = ""
 """The name of the sample when the visitor's own input is explained; it never goes into a link."""
 
@@ -89,7 +92,8 @@ class Offer:
     """What a page offers to choose from, with one of its networks.
 
     labels: one per class. samples, networks: their names. layers: those with weights. crops: a crop can be chosen.
-    scenes: a scene and a question can be. views: ways to show the map, keys of `VIEWS`.
+    scenes: a scene and a question can be. views: ways to show the map, keys of `VIEWS`. contrasts: a class is compared
+    with the runner-up unless a visitor wants something else.
     """
 
     defaults: Settings
@@ -100,6 +104,7 @@ class Offer:
     crops: bool = False
     scenes: bool = False
     views: tuple[str, ...] = tuple(VIEWS)
+    contrasts: bool = False
 
     @property
     def classes(self) -> range:
@@ -179,6 +184,13 @@ def _on_scale(scale: tuple[float, ...]) -> Callable[[str, Offer], float]:
     return read
 
 
+def _read_class(text: str, offer: Offer) -> int:
+    value = int(text)
+    if value not in offer.classes and not (offer.contrasts and value in (NO_CLASS, RUNNER_UP)):
+        raise ValueError(text)
+    return value
+
+
 def _read_layers(text: str, offer: Offer) -> tuple[tuple[str, str], ...]:
     pairs = tuple(tuple(part.partition(":")[::2]) for part in text.split(","))
     if len(dict(pairs)) < len(pairs) or any(
@@ -228,8 +240,8 @@ _FIELDS = {
     "rule": _Field("rule", _one_of(lambda offer: offer.rules)),
     "epsilon": _Field("epsilon", _on_scale(EPSILONS), "{:g}".format),
     "gamma": _Field("gamma", _on_scale(GAMMAS), "{:g}".format),
-    "class": _Field("target", _one_of(lambda offer: offer.classes, int)),
-    "rather-than": _Field("rather_than", _one_of(lambda offer: offer.classes, int)),
+    "class": _Field("target", _read_class),
+    "rather-than": _Field("rather_than", _read_class),
     "view": _Field("view", _one_of(lambda offer: offer.views)),
     "opacity": _Field("opacity", _one_of(lambda offer: OPACITIES, int)),
     "top": _Field("top", _one_of(lambda offer: TOPS, int)),

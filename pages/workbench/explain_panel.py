@@ -16,6 +16,7 @@ from pages.settings.settings import (
     GAMMAS,
     NO_CLASS,
     OPACITIES,
+    RUNNER_UP,
     TOPS,
     VIEWS,
     Offer,
@@ -26,6 +27,9 @@ from pages.settings.wording import percent
 
 TOP_CLASSES = 5
 """How many classes are offered first, with the most probable on top."""
+
+MOST_CLASSES, LISTED = 2000, 100
+"""Of more classes than this only the most probable are listed, so many: browsers get the list again and again."""
 
 
 FRAGMENT = "workbench"
@@ -105,14 +109,23 @@ class ExplainPanel:
             names = dict(enumerate(labels))
             first = "The most likely class"
         else:
-            ranked = np.argsort(-probabilities, kind="stable")
-            order = [*ranked[:TOP_CLASSES].tolist(), *sorted(ranked[TOP_CLASSES:].tolist())]
+            order = self._ranked(probabilities)
             names = {index: f"{labels[index]} · {percent(probabilities[index])}" for index in order}
             first = f"The most likely: {names[order[0]]}"
         self._select(
             "target", "Class", [NO_CLASS, *order], ({NO_CLASS: first} | names).__getitem__, help="Type to search."
         )
-        self._select("rather_than", "… rather than", [NO_CLASS, *order], ({NO_CLASS: "—"} | names).__getitem__)
+        none = {NO_CLASS: "—"} | ({RUNNER_UP: "The runner-up"} if self.offer.contrasts else {})
+        self._select("rather_than", "… rather than", [*none, *order], (none | names).__getitem__)
+
+    def _ranked(self, probabilities: np.ndarray) -> list[int]:
+        """The most probable classes first, then all others in their own order; of very many only some."""
+        ranked = np.argsort(-probabilities, kind="stable").tolist()
+        if len(ranked) <= MOST_CLASSES:
+            return [*ranked[:TOP_CLASSES], *sorted(ranked[TOP_CLASSES:])]
+        settings = session.settings(self.page)
+        chosen = [one for one in (settings.target, settings.rather_than) if one in self.offer.classes]
+        return list(dict.fromkeys([*ranked[:LISTED], *chosen]))
 
     def _display(self) -> None:
         views = self.offer.views

@@ -1,6 +1,7 @@
 """The middle of every page that explains something: input, result, explain panel, and the tabs below."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import streamlit as st
@@ -32,6 +33,19 @@ TABS = {
 Input = Callable[[], Subject | str]
 """Draws a page's own input. Returns what is to be explained, or one sentence why there is nothing yet."""
 
+Show = Callable[[Subject, Settings], None]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """How a page says what the network answered: in a headline above the map, and in bars below it."""
+
+    headline: Callable[[Subject], None] = result.headline
+    bars: Show = result.probabilities
+
+
+ORDINARY = Answer()
+
 
 def arrive(page: str, offers: Offers) -> None:
     """Take over what the address asks for, the places of the sliders included."""
@@ -40,8 +54,14 @@ def arrive(page: str, offers: Offers) -> None:
 
 
 @st.fragment(key=FRAGMENT)
-def workbench(page: str, offers: Offers, draw_input: Input) -> None:
-    """Draw everything between the title and the closing words.
+def workbench(
+    page: str,
+    offers: Offers,
+    draw_input: Input,
+    tabs: Mapping[str, Show] = TABS,
+    answer: Answer = ORDINARY,
+) -> None:
+    """Draw everything between the title and the closing words. tabs: those below, by their titles.
 
     Two fragments, because runs of one fragment wait for each other while runs of the whole page cut each other short.
     This one answers every choice. The one within redraws only the heatmap, for as long as a slider moves; when it is
@@ -62,15 +82,15 @@ def workbench(page: str, offers: Offers, draw_input: Input) -> None:
             panel.draw(known.probabilities if known else None, partial(layer_plan, known) if known else None)
         with middle:
             if known:
-                result.headline(known)
+                answer.headline(known)
                 places = [*known.view.boxes(known, session.settings(page)), st.container()]
-                result.probabilities(known, session.settings(page))
+                answer.bars(known, session.settings(page))
             else:
                 st.info(subject)
                 places = []
     _live(known, panel, places)
     if known:
-        _tabs(known, session.settings(page))
+        _tabs(known, session.settings(page), tabs)
     link.write(page, offer)
 
 
@@ -92,9 +112,9 @@ def _live(subject: Subject | None, panel: ExplainPanel, places: Sequence[DeltaGe
     panel.mount_sliders()
 
 
-def _tabs(subject: Subject, settings: Settings) -> None:
-    tabs = st.tabs(list(TABS), key=f"{subject.page}.tabs", on_change="rerun")
-    for tab, show in zip(tabs, TABS.values(), strict=True):
+def _tabs(subject: Subject, settings: Settings, shown: Mapping[str, Show]) -> None:
+    tabs = st.tabs(list(shown), key=f"{subject.page}.tabs", on_change="rerun")
+    for tab, show in zip(tabs, shown.values(), strict=True):
         if tab.open:
             with tab, queue.announced(tab):
                 try:

@@ -43,7 +43,7 @@ def refusal(name: str = "hf:copy") -> str:
         ({"model_type": "unheard-of"}, "copy is of a kind that is not known here (unheard-of)."),
         (
             {"model_type": "bert", "architectures": ["BertForSequenceClassification"]},
-            "copy was saved without all that a classifier",
+            "copy was saved without all that it needs",
         ),
         ({"id2label": {"0": "score"}}, "copy gives one score instead of classes"),
         ({"id2label": None, "num_labels": 1}, "copy gives one score instead of classes"),
@@ -123,7 +123,7 @@ def test_a_network_without_a_head(saved, tmp_path, monkeypatch):
     monkeypatch.setenv("LRP_TEXT_MODELS", str(tmp_path))
     assert refusal() == "copy does not classify texts (it is a XLMRobertaForMaskedLM)."
     change(tmp_path / "copy" / "config.json", architectures=["XLMRobertaForSequenceClassification"])
-    assert refusal() == "copy was saved without all that a classifier needs (classifier.dense.bias)."
+    assert refusal() == "copy was saved without all that it needs needs (classifier.dense.bias)."
 
 
 def test_a_weight_is_missing_or_has_another_shape(copy):
@@ -131,7 +131,7 @@ def test_a_weight_is_missing_or_has_another_shape(copy):
     weights = load_file(path)
     whole = weights.pop("classifier.out_proj.bias")
     save_file(weights | {"unknown": whole}, path, {"format": "pt"})
-    assert refusal() == "copy was saved without all that a classifier needs (classifier.out_proj.bias)."
+    assert refusal() == "copy was saved without all that it needs needs (classifier.out_proj.bias)."
     save_file(weights | {"classifier.out_proj.bias": torch.zeros(4)}, path, {"format": "pt"})
     assert refusal() == "copy: its weights do not fit its settings in config.json."
 
