@@ -40,6 +40,13 @@ st.navigation(
             url_path="question_answering",
             help="Ask about a scene and see which objects and which words speak for the network's answer.",
         ),
+        st.Page(
+            "pages/language/page.py",
+            title="Language models",
+            icon=":material/edit_note:",
+            url_path="language",
+            help="Begin a sentence and see which of its words speak for one next word rather than another.",
+        ),
     ],
     position="top",
 ).run()

@@ -36,7 +36,7 @@ FLOORS = {
         "serving settings",
         "explaining components",
         "workbench views",
-        "digits photos text questions ._digits ._photos ._text ._question_answering",
+        "digits photos text questions language ._digits ._photos ._text ._question_answering ._language",
         "home",
     ),
     "lrp_core": (
@@ -57,6 +57,7 @@ FLOORS = {
         ".__init__ .torchvision_compat",
         "weights",
         "digits photos text scenes",
+        "language",
     ),
 }
 

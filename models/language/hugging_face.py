@@ -27,7 +27,19 @@ PREFIX = texts.PREFIX
 VARIABLE = "LRP_LANGUAGE_MODELS"
 
 FAMILIES = {
-    *("bloom", "codegen", "cohere", "cohere2", "falcon", "gemma", "gemma2", "gemma3_text", "glm", "gpt2", "gpt_bigcode"),
+    *(
+        "bloom",
+        "codegen",
+        "cohere",
+        "cohere2",
+        "falcon",
+        "gemma",
+        "gemma2",
+        "gemma3_text",
+        "glm",
+        "gpt2",
+        "gpt_bigcode",
+    ),
     *("gpt_neo", "gpt_neox", "gptj", "granite", "llama", "mistral", "nemotron", "olmo", "olmo2", "opt", "persimmon"),
     *("phi", "phi3", "qwen2", "qwen3", "smollm3", "stablelm", "starcoder2"),
 }
