@@ -5,6 +5,7 @@ python -m benchmarks.faithfulness photos --mosaics 32 --flips 23 --out small.jso
 python -m benchmarks.faithfulness texts             # all bundled text networks: ten minutes on two idle cores
 python -m benchmarks.faithfulness texts --network sentiment --sentences 100 --texts 20 --out small.json
 python -m benchmarks.faithfulness scenes            # 1,200 questions about scenes: ten minutes on one core
+python -m benchmarks.faithfulness language          # 218 prompts for the language model: half an hour on one core
 """
 
 from __future__ import annotations
@@ -21,18 +22,20 @@ import torch
 from torch import Tensor
 
 from lrp_core.evaluation import pictures as evaluation
-from models import photos, text
+from models import language, photos, text
 from models.scenes import answerer
 from training.photos import data as photo_data
 from training.text import data as text_data
 
 from . import methods, picture_faithfulness, scene_truth
 from .figures import DIGITS, described, table
+from .language import truth as language_truth
 from .picture_faithfulness import BLUR, FEW, FILLS, GRID, PATCH, STEPS, SURE
 from .text import faithfulness as text_faithfulness
 from .text import methods as text_methods
 
 SEED = 0
+LANGUAGE = language_truth.PROMPTS.parent
 
 
 def of_photos(options: argparse.Namespace) -> dict[str, Any]:
@@ -139,6 +142,17 @@ def of_scenes(options: argparse.Namespace) -> dict[str, Any]:
     return {"network": "vqa", "seed": SEED, **measured}
 
 
+def of_language(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure the language model on prompts whose deciding word is known, where it is right."""
+    try:
+        model = language.model(options.model)
+        net = language.load(options.model)
+        given = language_truth.prompts(model, most=options.prompts)
+    except (FileNotFoundError, ValueError) as error:
+        raise SystemExit(str(error)) from None
+    return {"network": options.model, "seed": SEED, **language_truth.measure(net, model, given, SEED)}
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=sys.modules[__name__].__doc__.splitlines()[0])
     of = parser.add_subparsers(dest="of", required=True)
@@ -164,8 +178,13 @@ def _options() -> argparse.Namespace:
     asked.add_argument("--weights", type=Path, default=answerer.ASSETS, help="folder of the network's weights")
     asked.add_argument("--questions", type=int, default=1200, help="questions that it answers right")
     asked.add_argument("--out", type=Path, default=answerer.ASSETS / "faithfulness.json")
+    spoken = of.add_parser("language", help="the language model")
+    spoken.set_defaults(measure=of_language, columns=language_truth.columns)
+    spoken.add_argument("--model", default=next(iter(language.KNOWN)), help="as the page calls it")
+    spoken.add_argument("--prompts", type=int, default=218, help="prompts, of all kinds in turn")
+    spoken.add_argument("--out", type=Path, default=LANGUAGE / "faithfulness.json")
     options = parser.parse_args()
-    counts = {"mosaics", "flips", "comments", "sentences", "texts", "questions"} & vars(options).keys()
+    counts = {"mosaics", "flips", "comments", "sentences", "texts", "questions", "prompts"} & vars(options).keys()
     if min(getattr(options, count) for count in counts) < 1:
         parser.error(f"at least one of each: {', '.join(sorted(counts))}")
     return options
