@@ -6,7 +6,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 GOES_ON = "…"
-"""Stands before a piece that goes on with the word before it, or with a mark: no space comes before."""
+"""Stands before letters that go on with the word before them: no space comes between."""
 
 _SPACES = ("Ġ", "▁")
 """How tokenizers write a space before a word."""
@@ -32,7 +32,7 @@ def label(tokenizer: "Tokenizer", number: int) -> str:
         return "".join(_SEEN.get(sign, sign) for sign in text) or f"piece {number}"
     shown = "".join(_SEEN.get(sign, sign) if not sign.isprintable() else sign for sign in word)
     is_special = text == raw and len(raw) > 2 and raw[0] == "<" and raw[-1] == ">"
-    return shown if starts_a_word or is_special else GOES_ON + shown
+    return GOES_ON + shown if shown[0].isalnum() and not starts_a_word and not is_special else shown
 
 
 def find(tokenizer: "Tokenizer", word: str) -> int | None:

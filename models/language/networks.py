@@ -3,9 +3,11 @@
 Importing this module needs neither transformers nor weights.
 """
 
+import json
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
@@ -19,10 +21,24 @@ from models.weights.checkpoints import Progress
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["KNOWN", "LONGEST", "LanguageModel", "fetch", "load", "local_models", "model", "ready"]
+__all__ = [
+    "ASSETS",
+    "KNOWN",
+    "LONGEST",
+    "LanguageModel",
+    "fetch",
+    "load",
+    "local_models",
+    "model",
+    "model_card",
+    "ready",
+]
 
 KNOWN = {"smollm2": "SmolLM2-135M-Instruct"}
 """The models that can be had as packages, and what they are called on the page."""
+
+ASSETS = Path(__file__).parents[2] / "assets" / "language"
+"""Samples, prompts and the model's card; its weights come in a package of their own."""
 
 LONGEST = 64
 """Pieces of a prompt that are read, besides the one in front."""
@@ -109,6 +125,12 @@ def ready(name: str) -> bool:
         return hugging_face.folder(name) is not None
     _check_name(name)
     return smollm2.find() is not None
+
+
+def model_card(name: str) -> dict[str, Any]:
+    """What the model is, and its measured figures. Raises ValueError for a name that is not in `KNOWN`."""
+    _check_name(name)
+    return json.loads((ASSETS / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def _elsewhere(name: str) -> bool:

@@ -61,6 +61,7 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
   const { bars } = data;
   find(".right").hidden = bars.length === 0;
   find(".both").classList.toggle("alone", bars.length === 0);
+  find(".both").classList.toggle("balanced", data.sinks.length > 0);
   while (list.children.length > bars.length) list.lastChild.remove();
   while (list.children.length < bars.length) {
     const bar = make("li", "bar");

@@ -30,6 +30,14 @@ OBJECTS = {
 }
 """The same for the objects of scenes, with channels summed as on the page."""
 
+PROMPTS = {
+    "The word that decides": ("with_start", "pointing"),
+    "Deleted": ("with_start", "deletion"),
+    "The word, no start token": ("without_start", "pointing"),
+    "Deleted, no start token": ("without_start", "deletion"),
+}
+"""The same for the prompts of a language model: which variant, which measure."""
+
 TABLES = {
     "per_class": ("Class by class", "class"),
     "per_family": ("Kind of question by kind", "kind"),
@@ -59,7 +67,10 @@ def show_model_card(card: dict[str, Any]) -> None:
             st.markdown("**Known biases**\n" + "\n".join(f"- {bias}" for bias in card["biases"]))
         st.markdown("**Limits**\n" + "\n".join(f"- {limit}" for limit in card["limits"]))
         st.caption(card["licence"])
-        st.caption(f"Remake it with `{card['remade_by']}`.")
+        if "remade_by" in card:
+            st.caption(f"Remake it with `{card['remade_by']}`.")
+        else:
+            st.caption(f"Get it with `{card['obtained_by']}`.")
 
 
 def _tables(card: dict[str, Any]) -> None:
@@ -151,6 +162,29 @@ def show_object_faithfulness(report: dict[str, Any]) -> None:
             hide_index=True,
         )
         st.caption("Means, in brackets their 95 % intervals. Bold: no rule is better beyond doubt (Arras 2022).")
+
+
+def show_prompt_faithfulness(report: dict[str, Any]) -> None:
+    """Draw what was measured on the prompts of a language model as an expander."""
+    here = report["with_start"]
+    with st.expander("Are the words of a prompt right?", icon=":material/fact_check:"):
+        st.markdown(
+            f"{here['right']} prompts that were written for this project and that the model goes on with rightly, with "
+            "the token in front that texts begin with; without it, "
+            f"{report['without_start']['right']}.\n\n"
+            "**The word that decides.** Grammar or a pattern says which word of the prompt decides between the two "
+            "next words: how much of what speaks for the right one lies on it.\n\n"
+            "**Deleted.** Words are taken out one after the other: how much sooner the right word loses its lead, in "
+            "logits, if the strongest go first and not the weakest. Higher is better everywhere."
+        )
+        columns = {title: report[variant][measure] for title, (variant, measure) in PROMPTS.items()}
+        methods = list(here["pointing"])
+        st.table(
+            {"Rule": methods}
+            | {title: [_interval(found[method]) for method in methods] for title, found in columns.items()},
+            hide_index=True,
+        )
+        st.caption("Means, in brackets their 95 % intervals. Bold: no rule is better beyond doubt.")
 
 
 def _interval(figures: dict[str, Any]) -> str:

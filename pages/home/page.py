@@ -1,5 +1,6 @@
 """Home: what this is, a live card for each page, the networks behind them, and the terms of use."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -17,7 +18,7 @@ st.markdown(
 with st.skeleton(height=420):
     # torch takes a second to import, the first time: the page draws its head before it does.
     from lrp_core import heatmap
-    from models import digits, photos, scenes, text
+    from models import digits, language, photos, scenes, text
     from models.photos import networks as photo_networks
     from models.text import networks as text_networks
     from pages.components.heatmap_view import strongest
@@ -30,6 +31,7 @@ with st.skeleton(height=420):
         show_faithfulness,
         show_model_card,
         show_object_faithfulness,
+        show_prompt_faithfulness,
         show_word_faithfulness,
     )
     from pages.photos import subject as photo_subject
@@ -132,6 +134,27 @@ def show_words() -> None:
     st.caption(f"A sentence about a film: why the network calls it {literal(label)}. {balance}.")
 
 
+@st.cache_data(max_entries=1, show_spinner=False)
+def prompt_example() -> dict:
+    """The prompt with which the page on language models begins, explained beforehand: the model is loaded there."""
+    return json.loads((language.ASSETS / "example.json").read_text(encoding="utf-8"))
+
+
+def show_prompt() -> None:
+    """A prompt in the colours of its words."""
+    found = prompt_example()
+    ends = [*(start for _, start, _ in found["words"][1:]), len(found["text"])]
+    parts = [
+        Part(word, found["text"][end:following], number, word)
+        for number, ((word, _, end), following) in enumerate(zip(found["words"], ends, strict=True))
+    ]
+    heat = np.array(found["relevance"])
+    strongest_word = parts[int(heat.argmax())].text
+    alt = f"Words for {found['asked']}: the strongest is {strongest_word}"
+    words_view(parts, heat, key="home.prompt", alt=alt, bars=False, language="en")
+    st.caption(f"The beginning of a sentence: why a language model goes on with {found['asked']}.")
+
+
 def card(title: str, show: Callable[[], None], page: str, invitation: str, icon: str) -> None:
     """A page's card: a real explanation, and the way there."""
     with st.container(border=True, height="stretch"):
@@ -146,6 +169,7 @@ def card(title: str, show: Callable[[], None], page: str, invitation: str, icon:
 
 first, second = st.columns(2, gap="medium")
 third, fourth = st.columns(2, gap="medium")
+fifth, _ = st.columns(2, gap="medium")
 with first:
     card(
         "Handwritten digits",
@@ -169,6 +193,14 @@ with fourth:
         "pages/questions/page.py",
         "Ask your own",
         ":material/forum:",
+    )
+with fifth:
+    card(
+        "Language models",
+        show_prompt,
+        "pages/language/page.py",
+        "Begin a sentence",
+        ":material/edit_note:",
     )
 
 st.subheader("How to read a heatmap", anchor=False)
@@ -196,6 +228,7 @@ for read, names in (
     (photos.model_card, photo_networks.BUNDLED),
     (text.model_card, text_networks.BUNDLED),
     (lambda name: scenes.model_card(), scenes.REMAKE),
+    (language.model_card, language.KNOWN),
 ):
     for name in names:
         try:
@@ -208,6 +241,8 @@ if measured := faithfulness(text.ASSETS):
     show_word_faithfulness(measured, text_networks.BUNDLED)
 if measured := faithfulness(scenes.ASSETS):
     show_object_faithfulness(measured)
+if measured := faithfulness(language.ASSETS):
+    show_prompt_faithfulness(measured)
 
 st.subheader("Licence and patent", anchor=False)
 st.markdown(LICENCE)

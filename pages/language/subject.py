@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import streamlit as st
 import torch
@@ -16,7 +15,7 @@ from pages.language.view import PromptView
 from pages.serving.engine import ALL_CORES
 from pages.settings.settings import RUNNER_UP, Offer, starting
 
-SAMPLES = Path(__file__).parents[2] / "assets" / "language" / "samples.json"
+SAMPLES = language.ASSETS / "samples.json"
 RECOMMENDED = "recommended-language"
 
 
