@@ -15,8 +15,8 @@ from .explanation import Explanation
 Values = npt.NDArray[np.float64]
 
 _KINDS = {
-    "word": ("word_embeddings", "embed_tokens", "wte", "words"),
-    "position": ("position_embeddings", "wpe", "positions"),
+    "word": ("word_embeddings", "embed_tokens", "embed_in", "wte", "words"),
+    "position": ("position_embeddings", "embed_positions", "wpe", "positions"),
     "type": ("token_type_embeddings",),
 }
 """What embeddings are of, by the last part of their layer's name."""

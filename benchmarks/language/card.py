@@ -86,7 +86,7 @@ def card(net: Any, model: LanguageModel) -> dict[str, Any]:
         "frame of a dialogue.",
         "measured": measured(net, model),
         "biases": [
-            "After “The nurse said that” it expects *she* ten times as often as *he*: what it read, not what should be.",
+            "After “The nurse said that” *she* is ten times as likely as *he*: what it read, not what should be.",
             "It knows the English-speaking world better than any other.",
         ],
         "limits": [

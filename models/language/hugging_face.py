@@ -144,7 +144,7 @@ def load(name: str, progress: Progress | None = None) -> nn.Module:
     checked = _checked(fetch(name, progress))
     files.check_size(checked.size, checked.title)
     shape = llama_shape(checked.config)
-    return NextToken(texts.revive(checked, "AutoModelForCausalLM")) if shape is None else _own(checked, shape)
+    return NextToken(texts.revive(checked, "AutoModelForCausalLM")).eval() if shape is None else _own(checked, shape)
 
 
 def llama_shape(config: dict[str, Any]) -> Shape | None:

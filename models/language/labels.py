@@ -38,6 +38,8 @@ def label(tokenizer: "Tokenizer", number: int) -> str:
 def find(tokenizer: "Tokenizer", word: str) -> int | None:
     """The token that says this word after a space, else as it is written; None where it takes several."""
     word = word.strip()
+    if not word:
+        return None
     anchor = len(tokenizer.encode("a", add_special_tokens=False).ids)
     for written in () if word.startswith(GOES_ON) else (f"a {word}",):
         ids = tokenizer.encode(written, add_special_tokens=False).ids[anchor:]

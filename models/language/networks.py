@@ -65,7 +65,7 @@ class LanguageModel:
         """The token that says this word. Raises ValueError (one sentence, for visitors) where it takes several."""
         found = find(self.tokenizer, text)
         if found is None or found >= len(self.labels):
-            raise ValueError(f"The model writes “{text.strip()[:40]}” in several pieces: take a commoner word.")
+            raise ValueError(f"“{text.strip()[:40]}” is no single piece of this model: take a commoner word.")
         return found
 
     def written(self, ids: Tensor) -> str:

@@ -15,7 +15,7 @@ from pages.explaining.subject import Subject, remembered
 from pages.language import choices
 from pages.language.answer import forget
 from pages.language.subject import Sample, described, prompt_subject, samples, word
-from pages.settings import session
+from pages.settings import link, session
 from pages.settings.controls import choice
 from pages.settings.settings import NO_CLASS, OWN_INPUT, RUNNER_UP
 from pages.settings.wording import changed
@@ -51,7 +51,7 @@ def settle(page: str) -> None:
     if sample and (settings.target, settings.rather_than) == (NO_CLASS, RUNNER_UP):
         wanted, rival = word(settings.network, sample.word), word(settings.network, sample.rival)
         if wanted is not None and rival is not None:
-            session.change(page, target=wanted, rather_than=rival)
+            link.add(page, target=wanted, rather_than=rival)
 
 
 def chosen_sample(page: str) -> Sample | None:

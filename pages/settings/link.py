@@ -4,6 +4,7 @@ The address is only written when no slider is held: every write becomes an entry
 """
 
 from dataclasses import replace
+from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import streamlit as st
@@ -39,6 +40,15 @@ def note(page: str) -> None:
     if unreadable and wanted == session.settings(page):
         parts = ", ".join(f"*{name}*" for name in unreadable)
         st.info(f"This link asks for something that is not here ({parts}). The default is shown instead.")
+
+
+def add(page: str, **fields: Any) -> None:
+    """Change some settings as if the link had asked for them: what it asked for in vain stays named."""
+    wanted, unreadable = st.session_state.get(f"{page}.unreadable", (None, []))
+    arrived = wanted == session.settings(page)
+    session.change(page, **fields)
+    if arrived:
+        st.session_state[f"{page}.unreadable"] = (session.settings(page), unreadable)
 
 
 def write(page: str, offer: Offer) -> None:
