@@ -97,7 +97,7 @@ def check(config: dict[str, Any], title: str) -> None:
     """Raise FileNotFoundError (one sentence) where the settings are not those of a model that can be explained."""
     files.check_network(config, title)
     kinds = files.architectures(config)
-    if not all(kind.endswith(_HEADS) for kind in kinds):
+    if not all(isinstance(kind, str) and kind.endswith(_HEADS) for kind in kinds):
         raise FileNotFoundError(f"{title} does not go on with texts (it is a {kinds[0]}).")
     if config["model_type"] not in FAMILIES:
         raise FileNotFoundError(

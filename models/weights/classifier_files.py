@@ -66,9 +66,6 @@ def check_network(config: dict[str, Any], title: str) -> None:
         raise FileNotFoundError(f"{title} is quantised, which cannot be explained: take the original weights.")
     if not isinstance(config.get("model_type"), str):
         raise FileNotFoundError(f"{title}: {CONFIG} does not say what kind of network it is.")
-    kinds = architectures(config)
-    if not all(isinstance(kind, str) for kind in kinds):
-        raise FileNotFoundError(f"{title}: {CONFIG} is damaged.")
 
 
 def architectures(config: dict[str, Any]) -> list[Any]:
@@ -81,7 +78,7 @@ def check_config(config: dict[str, Any], title: str) -> None:
     """Raise FileNotFoundError (one sentence) where the settings are not those of a classifier that can be explained."""
     check_network(config, title)
     kinds = architectures(config)
-    if not all(kind.endswith("ForSequenceClassification") for kind in kinds):
+    if not all(isinstance(kind, str) and kind.endswith("ForSequenceClassification") for kind in kinds):
         raise FileNotFoundError(f"{title} does not classify texts (it is a {kinds[0]}).")
     if config.get("is_encoder_decoder"):
         raise FileNotFoundError(f"{title} both reads and writes texts; only networks that read can be explained here.")

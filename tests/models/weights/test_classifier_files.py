@@ -123,7 +123,7 @@ def test_a_network_without_a_head(saved, tmp_path, monkeypatch):
     monkeypatch.setenv("LRP_TEXT_MODELS", str(tmp_path))
     assert refusal() == "copy does not classify texts (it is a XLMRobertaForMaskedLM)."
     change(tmp_path / "copy" / "config.json", architectures=["XLMRobertaForSequenceClassification"])
-    assert refusal() == "copy was saved without all that it needs needs (classifier.dense.bias)."
+    assert refusal() == "copy was saved without all that it needs (classifier.dense.bias)."
 
 
 def test_a_weight_is_missing_or_has_another_shape(copy):
@@ -131,7 +131,7 @@ def test_a_weight_is_missing_or_has_another_shape(copy):
     weights = load_file(path)
     whole = weights.pop("classifier.out_proj.bias")
     save_file(weights | {"unknown": whole}, path, {"format": "pt"})
-    assert refusal() == "copy was saved without all that it needs needs (classifier.out_proj.bias)."
+    assert refusal() == "copy was saved without all that it needs (classifier.out_proj.bias)."
     save_file(weights | {"classifier.out_proj.bias": torch.zeros(4)}, path, {"format": "pt"})
     assert refusal() == "copy: its weights do not fit its settings in config.json."
 
