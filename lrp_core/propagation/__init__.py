@@ -15,7 +15,6 @@ from . import (
     routing,
     sampling,
     shaping,
-    turning,
     writing,
 )
 
@@ -38,6 +37,5 @@ __all__ = [
     "routing",
     "sampling",
     "shaping",
-    "turning",
     "writing",
 ]

@@ -2,8 +2,7 @@
 
 The names of its weights are those of transformers, so that checkpoints fit as they are. What differs is how it is
 computed: a norm is one operation in the type of the weights, heads share their keys within one call of attention, and
-the turn by the position is one linear step. Its run is half as many steps as transformers' on the tape, and in float64
-it is exact.
+the turn by the position is one linear map. In float64 it is exact, which transformers' norm is not.
 """
 
 from dataclasses import dataclass

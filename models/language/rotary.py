@@ -1,12 +1,7 @@
-"""Rotary positions: where a piece stands, as an angle by which its queries and keys are turned (Su 2021).
-
-One function and not five operations: a turn is a linear map, and a recorder that knows it by its name keeps one step of
-it. It announces itself as torch's own functions do.
-"""
+"""Rotary positions: where a piece stands, as an angle by which its queries and keys are turned (Su 2021)."""
 
 import torch
 from torch import Tensor
-from torch.overrides import handle_torch_function, has_torch_function_unary
 
 
 def angles(length: int, size: int, base: float, like: Tensor) -> tuple[Tensor, Tensor]:
@@ -21,8 +16,9 @@ def angles(length: int, size: int, base: float, like: Tensor) -> tuple[Tensor, T
 
 
 def rotary(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """x (..., T, D) turned by its position: the pair (a, b) becomes (a cos - b sin, b cos + a sin)."""
-    if has_torch_function_unary(x):
-        return handle_torch_function(rotary, (x,), x, cos, sin)
+    """x (..., T, D) turned by its position: the pair (a, b) becomes (a cos - b sin, b cos + a sin).
+
+    Written out as transformers writes it, so that a recorder knows the turn, which is one linear map.
+    """
     first, second = x.chunk(2, -1)
     return x * cos + torch.cat((-second, first), -1) * sin
