@@ -1,5 +1,6 @@
 """Texts: the four networks of ours. `networks.py` offers these and those of others by one way."""
 
+from models.text.files import SHARED, encoder_file, upper_file
 from models.text.xlm_r import (
     ASSETS,
     END,
@@ -12,6 +13,7 @@ from models.text.xlm_r import (
     VOCABULARY,
     configuration,
     load,
+    longest,
     model_card,
     network,
     tokenizer,
@@ -24,12 +26,16 @@ __all__ = [
     "LONGEST",
     "PAD",
     "REMAKE",
+    "SHARED",
     "START",
     "UNKNOWN",
     "VOCABULARY",
     "configuration",
+    "encoder_file",
     "load",
+    "longest",
     "model_card",
     "network",
     "tokenizer",
+    "upper_file",
 ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from models.text import hugging_face, reading, xlm_r
+from models.text import files, hugging_face, reading, xlm_r
 from models.text.hugging_face import local_networks
 from models.text.reading import Reading
 from models.weights.checkpoints import Progress
@@ -75,7 +75,7 @@ def network(name: str) -> TextNetwork:
         found = hugging_face.describe(name)
         return TextNetwork(name, found.title, found.labels, found.longest, (), found.exclusive)
     _check_name(name)
-    return TextNetwork(name, BUNDLED[name], xlm_r.LABELS[name], xlm_r.LONGEST, _LANGUAGES[name])
+    return TextNetwork(name, BUNDLED[name], xlm_r.LABELS[name], xlm_r.longest(name), _LANGUAGES[name])
 
 
 def load(name: str, progress: Progress | None = None, folder: Path = xlm_r.ASSETS) -> nn.Module:
@@ -103,7 +103,7 @@ def ready(name: str, folder: Path = xlm_r.ASSETS) -> bool:
     if _elsewhere(name):
         return hugging_face.folder(name) is not None
     _check_name(name)
-    return (folder / f"{name}.safetensors").is_file()
+    return files.upper_file(name, folder).is_file() and files.encoder_file(folder).is_file()
 
 
 def _elsewhere(name: str) -> bool:
@@ -115,7 +115,7 @@ def _tokenizer() -> "Tokenizer":
     """One in which `<s>` or `<mask>` typed by a visitor is text like any other."""
     from tokenizers import Tokenizer
 
-    own = Tokenizer.from_str(xlm_r.tokenizer().to_str())
+    own = Tokenizer.from_file(str(xlm_r.tokenizer_file()))
     own.encode_special_tokens = True
     return own
 

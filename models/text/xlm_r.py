@@ -1,14 +1,21 @@
-"""Small networks of XLM-R's architecture that read texts: offensive language, topics, newsgroups, film reviews.
+"""Networks of XLM-R's architecture that read texts: offensive language, topics, newsgroups, film reviews.
 
-Input: token ids (B, T) of one shared vocabulary, `<s>` first and `</s>` last, at most 256. Output: (B, C) logits.
-Their encoders have four layers of 256 and grew from one encoder, which learned by filling gaps in texts.
+Input: token ids (B, T) of one shared vocabulary, `<s>` first and `</s>` last, at most `longest(name)`. Output: (B, C)
+logits. Their encoder is multilingual-e5-small, pretrained by others: twelve layers of 384, of which the word table and
+the first eight layers are shared and as they were found; the last four were tuned for each network.
 Importing this module does not import transformers; asking for a network does.
 """
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import torch
+from torch import Tensor
+
+from models.text import files
+from models.text.packing import Packed4, PackedEmbedding
 from models.torchvision_compat import import_torchvision
 from models.weights import bundled
 
@@ -45,29 +52,39 @@ LABELS = {
 }
 """The classes of each network, in the order of its outputs."""
 
-VOCABULARY, LONGEST = 16_000, 256
-"""How many pieces of words the networks know, and how many of them they read at once, `<s>` and `</s>` included."""
+VOCABULARY = 207_404
+"""How many pieces of words the networks know."""
+
+LONGEST, _LONGER = 256, {"newsgroups": 512}
 
 START, PAD, END, UNKNOWN = 0, 1, 2, 3
 """Token ids of `<s>`, `<pad>`, `</s>` and `<unk>`, as in XLM-R; `<mask>` is the last one."""
 
 ASSETS = Path(__file__).parents[2] / "assets" / "text"
 REMAKE = {name: f"python -m training.text {name}" for name in LABELS}
+_REMAKE_ENCODER = "python -m training.text encoder"
+_POSITIONS = 512
 
 
-def configuration(classes: int = 2) -> "XLMRobertaConfig":
-    """The architecture: XLM-R's, with four layers of 256 in place of twelve of 768."""
+def longest(name: str) -> int:
+    """How many pieces the network `name` reads at once, `<s>` and `</s>` included."""
+    return _LONGER.get(name, LONGEST)
+
+
+def configuration(classes: int = 2, words: int = VOCABULARY) -> "XLMRobertaConfig":
+    """The architecture: XLM-R's, with twelve layers of 384 in place of 768."""
     import_torchvision()  # transformers imports it, and a plain import fails where its compiled part does not fit
     from transformers import XLMRobertaConfig
 
     return XLMRobertaConfig(
-        vocab_size=VOCABULARY,
-        hidden_size=256,
-        num_hidden_layers=4,
-        num_attention_heads=4,
-        intermediate_size=1024,
-        max_position_embeddings=LONGEST + PAD + 1,  # positions count from the padding's id on
+        vocab_size=words,
+        hidden_size=384,
+        num_hidden_layers=12,
+        num_attention_heads=12,
+        intermediate_size=1536,
+        max_position_embeddings=_POSITIONS + PAD + 1,  # positions count from the padding's id on
         type_vocab_size=1,
+        layer_norm_eps=1e-12,
         num_labels=classes,
         bos_token_id=START,
         pad_token_id=PAD,
@@ -75,21 +92,56 @@ def configuration(classes: int = 2) -> "XLMRobertaConfig":
     )
 
 
-def network(name: str) -> "XLMRobertaForSequenceClassification":
-    """The architecture of the network `name`, with fresh weights. Raises ValueError for another name."""
+def network(name: str, words: int = VOCABULARY) -> "XLMRobertaForSequenceClassification":
+    """The architecture of the network `name`, with fresh weights and a plain word table.
+
+    Raises ValueError for another name.
+    """
     bundled.check(name, REMAKE)
-    configured = configuration(len(LABELS[name]))
+    configured = configuration(len(LABELS[name]), words)
     from transformers import XLMRobertaForSequenceClassification
 
     return XLMRobertaForSequenceClassification(configured)
 
 
 def load(name: str, folder: Path = ASSETS) -> "XLMRobertaForSequenceClassification":
-    """The trained network: float32, eval mode, no gradients.
+    """The trained network: float32 but for its word table, eval mode, no gradients.
 
-    Raises ValueError for a name that is not in `LABELS` and FileNotFoundError where the weights are missing.
+    What is shared lies in memory once, however many networks are loaded. Raises ValueError for a name that is not in
+    `LABELS` and FileNotFoundError (one sentence) where weights are missing or damaged.
     """
-    return bundled.revive(network(name), name, folder, REMAKE)
+    bundled.check(name, REMAKE)
+    upper = files.read(files.upper_file(name, folder), REMAKE[name])
+    with _loading:  # one visitor loads what all share, the others wait
+        below = shared(folder)
+    with torch.device("meta"):
+        net = network(name, words=PAD + 1)
+    embeddings = net.roberta.embeddings
+    embeddings.word_embeddings = below.words
+    embeddings.position_ids = torch.arange(_POSITIONS + PAD + 1)[None]
+    embeddings.token_type_ids = torch.zeros_like(embeddings.position_ids)
+    kept = {f"roberta.embeddings.word_embeddings.{key}": value for key, value in below.words.state_dict().items()}
+    net.load_state_dict(below.tensors | upper | kept, assign=True)
+    return net.eval().requires_grad_(False)
+
+
+class Shared(NamedTuple):
+    """What all networks share: the word table, and the tensors of the lower layers by name."""
+
+    words: PackedEmbedding
+    tensors: dict[str, Tensor]
+
+
+_loading = Lock()
+
+
+@cache
+def shared(folder: Path = ASSETS) -> Shared:
+    """The shared part of the networks in a folder. Errors as of `load`."""
+    found = files.read(files.encoder_file(folder), _REMAKE_ENCODER, packed=(files.WORDS,))
+    table = found.pop(files.WORDS)
+    assert isinstance(table, Packed4)
+    return Shared(PackedEmbedding(table), found)
 
 
 def model_card(name: str, folder: Path = ASSETS) -> dict[str, Any]:
@@ -97,13 +149,17 @@ def model_card(name: str, folder: Path = ASSETS) -> dict[str, Any]:
     return bundled.card(name, folder, REMAKE)
 
 
-@cache
-def tokenizer(folder: Path = ASSETS) -> "Tokenizer":
-    """The vocabulary that all the networks share. Raises FileNotFoundError where it is missing."""
-    from tokenizers import Tokenizer
-
+def tokenizer_file(folder: Path = ASSETS) -> Path:
+    """The file of the vocabulary that all the networks share. Raises FileNotFoundError where it is missing."""
     path = folder / "tokenizer.json"
     if not path.is_file():
-        remake = "python -m training.text vocabulary"
-        raise FileNotFoundError(f"{path.name} is missing in {folder.name}/; remake it with `{remake}`.")
-    return Tokenizer.from_file(str(path))
+        raise FileNotFoundError(f"{path.name} is missing in {folder.name}/; remake it with `{_REMAKE_ENCODER}`.")
+    return path
+
+
+@cache
+def tokenizer(folder: Path = ASSETS) -> "Tokenizer":
+    """The vocabulary that all the networks share, in which `<s>` typed in a text is special. Errors as of its file."""
+    from tokenizers import Tokenizer
+
+    return Tokenizer.from_file(str(tokenizer_file(folder)))

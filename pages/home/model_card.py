@@ -44,6 +44,7 @@ TABLES = {
     "per_hops": ("By steps in space", "steps"),
     "blind_spots": ("Where it errs more often", "where"),
     "per_language": ("Language by language", "language"),
+    "our_own_texts": ("Our own texts, in languages that it did not learn", "language"),
     "hatecheck": ("HateCheck, function by function", "function"),
     "hatecheck_per_language": ("HateCheck, language by language", "language"),
 }
@@ -60,6 +61,8 @@ def show_model_card(card: dict[str, Any]) -> None:
         measured = card["measured"]
         st.table({"Measured": [*map(_words, measured)], "Figure": [*map(_figure, measured.values())]}, hide_index=True)
         st.markdown(f"**Built** {card['architecture']} {card['parameters']:,} parameters.")
+        if "encoder" in card:
+            st.markdown(f"**Pretrained by others** {card['encoder']}")
         st.markdown(f"**Trained on** {card['training']}")
         st.markdown(f"**Measured on** {card['held_out']}")
         _tables(card)

@@ -2,14 +2,12 @@
 
     python -m training.text.baseline [offensive topics newsgroups sentiment] [--data FOLDER]
 
-Words one and two in a row, and 2 to 5 characters in a row (assets/text/baseline.json); and the pieces of words that
-the networks see, one and two in a row (assets/text/pieces.json). Prints a table with the figures of the model cards.
+Words one and two in a row, and 2 to 5 characters in a row (assets/text/baseline.json). Prints a table with the figures
+of the model cards.
 """
 
 import argparse
 import json
-from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import FeatureUnion, make_union
 
 from models import text
-from training.text.batches import encode
 from training.text.card import NEITHER, macro_f1
 from training.text.data import FOLDER, Texts, read, rows
 
@@ -35,26 +32,12 @@ def features() -> FeatureUnion:
     )
 
 
-def pieces() -> TfidfVectorizer:
-    """Frequencies of what a network sees: the first pieces of words of a text, one and two in a row."""
-
-    def seen(line: str) -> list[str]:
-        ids = [str(piece) for piece in encode(text.tokenizer(), [line])[0][1:-1]]
-        return [*ids, *map(" ".join, pairwise(ids))]
-
-    return TfidfVectorizer(analyzer=seen, sublinear_tf=True, max_features=MOST, dtype=np.float32)
-
-
-KINDS: dict[str, Callable[[], Any]] = {"baseline": features, "pieces": pieces}
-"""What is counted, by the file that keeps the figures."""
-
-
 def labels_of(name: str, data: Texts) -> np.ndarray:
     """What is to be told apart: of posts, whether they are offensive or hateful, or neither."""
     return (data.labels != NEITHER).astype(np.int64) if name == "offensive" else data.labels
 
 
-def scores(name: str, folder: Path, counted: Callable[[], Any] = features) -> dict[str, float]:
+def scores(name: str, folder: Path) -> dict[str, float]:
     """Figures on the test part, with the strength that is best on "dev".
 
     Of film reviews, whole sentences that take a side are learned from.
@@ -64,7 +47,7 @@ def scores(name: str, folder: Path, counted: Callable[[], Any] = features) -> di
     if name == "sentiment":
         sentences = sum(row["split"] == "train" for row in rows(folder, "sst5_sentences"))
         chosen = np.flatnonzero(train.wanted[:sentences, 0] != 0.5)
-    made = counted()
+    made = features()
     x, y = made.fit_transform([train.texts[row] for row in chosen]), labels_of(name, train)[chosen]
     x_dev, x_test = made.transform(dev.texts), made.transform(test.texts)
     fits = [LogisticRegression(C=strength, max_iter=200, tol=1e-3).fit(x, y) for strength in STRENGTHS]
@@ -78,15 +61,13 @@ def scores(name: str, folder: Path, counted: Callable[[], Any] = features) -> di
 
 
 def table(out: Path) -> str:
-    """One line per network: what counting words, and pieces, reaches; what it reaches; and the same without encoder."""
+    """One line per network: what counting words reaches, and what it reaches."""
     cards = [name for name in text.LABELS if (out / f"{name}.json").is_file()]
     columns = {
-        "words": kept(out, "baseline"),
-        "pieces": kept(out, "pieces"),
+        "words": kept(out),
         "network": {name: text.model_card(name, out)["measured"] for name in cards},
-        "without the encoder": kept(out, "fresh"),
     }
-    lines = ["| network | " + " | ".join(f"{kind}: accuracy | macro-F1" for kind in columns) + " |", "|---" * 9 + "|"]
+    lines = ["| network | " + " | ".join(f"{kind}: accuracy | macro-F1" for kind in columns) + " |", "|---" * 5 + "|"]
     for name in cards:
         cells = []
         for known in (column.get(name, {}) for column in columns.values()):
@@ -97,9 +78,9 @@ def table(out: Path) -> str:
     return "\n".join(lines)
 
 
-def kept(out: Path, file: str) -> dict[str, dict[str, Any]]:
-    """The figures in a file, by network; none where there is no file."""
-    path = out / f"{file}.json"
+def kept(out: Path) -> dict[str, dict[str, Any]]:
+    """The figures that were measured before, by network; none where there is no file."""
+    path = out / "baseline.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
@@ -108,14 +89,12 @@ def main() -> None:
     parser.add_argument("names", nargs="*", default=list(text.LABELS), help=f"of {', '.join(text.LABELS)}")
     parser.add_argument("--data", type=Path, default=FOLDER, help=f"folder of the texts (default: {FOLDER})")
     parser.add_argument("--out", type=Path, default=text.ASSETS, help="folder of the cards")
-    parser.add_argument("--kinds", nargs="*", default=list(KINDS), choices=list(KINDS), help="what is counted")
     arguments = parser.parse_args()
-    for kind in arguments.kinds:
-        found = kept(arguments.out, kind)
-        for name in arguments.names:
-            found[name] = scores(name, arguments.data, KINDS[kind])
-            print(kind, name, found[name], flush=True)
-            (arguments.out / f"{kind}.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    found = kept(arguments.out)
+    for name in arguments.names:
+        found[name] = scores(name, arguments.data)
+        print(name, found[name], flush=True)
+        (arguments.out / "baseline.json").write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     print(table(arguments.out))
 
 

@@ -10,8 +10,6 @@ from torch import Tensor
 
 from models import text
 
-POOL = 100  # texts are sorted by length within pools of so many batches
-
 
 class Batch(NamedTuple):
     """Token ids (B, T), 1 where there is a token (B, T), and the rows of the texts."""
@@ -38,16 +36,6 @@ def padded(ids: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
 def in_order(ids: Sequence[Sequence[int]], tokens: int) -> Iterator[Batch]:
     """Every text once, the short ones first, in batches of at most so many tokens, padding included."""
     yield from _cut(ids, np.argsort([len(one) for one in ids], kind="stable"), tokens)
-
-
-def shuffled(ids: Sequence[Sequence[int]], tokens: int, random: np.random.Generator) -> list[Batch]:
-    """Every text once, batches in random order; texts of like length lie together, so that there is little padding."""
-    lengths = np.array([len(one) for one in ids])
-    order = random.permutation(len(ids))
-    pool = max(1, round(POOL * tokens / lengths.mean()))
-    parts = [part[np.argsort(lengths[part], kind="stable")] for part in np.split(order, range(pool, len(order), pool))]
-    batches = [batch for part in parts for batch in _cut(ids, part, tokens)]
-    return [batches[place] for place in random.permutation(len(batches))]
 
 
 def _cut(ids: Sequence[Sequence[int]], order: np.ndarray, tokens: int) -> Iterator[Batch]:

@@ -15,15 +15,16 @@ from models import text
 from training.calibration import calibration_error
 from training.text.batches import encode, in_order
 from training.text.data import Texts, read, rows
-from training.text.words import BESIDE, LICENCES, LIMITS, TASKS, TITLES, TRAINING
+from training.text.words import BESIDE, ENCODER, LICENCES, LIMITS, TASKS, TITLES, TRAINING
 
 TOKENS = 8192  # in a batch
+TRANSFER = text.ASSETS / "transfer.json"
 NEITHER = text.LABELS["offensive"].index("neither")
 
 
-def scores(net: nn.Module, texts: Sequence[str], tokenizer: Tokenizer) -> Tensor:
-    """Logits (N, C)."""
-    ids = encode(tokenizer, texts)
+def scores(net: nn.Module, texts: Sequence[str], tokenizer: Tokenizer, longest: int = text.LONGEST) -> Tensor:
+    """Logits (N, C), of the first `longest` pieces of each text."""
+    ids = encode(tokenizer, texts, longest)
     found, device = torch.empty(len(ids), net.config.num_labels), next(net.parameters()).device
     with torch.inference_mode():
         for batch in in_order(ids, TOKENS):
@@ -34,17 +35,19 @@ def scores(net: nn.Module, texts: Sequence[str], tokenizer: Tokenizer) -> Tensor
 def card(name: str, net: nn.Module, folder: Path, out: Path, made: dict[str, Any]) -> dict[str, Any]:
     """The card of a network, with the figures of `net`, the file that was written. made: how it was trained."""
     test = read(name, folder, "test")
-    figures = measure(name, net, test, folder, text.tokenizer(out))
+    figures = measure(name, net, test, folder, text.tokenizer(out)) | transfer(name, net, text.tokenizer(out))
     limits = [*LIMITS[name], *beside(name, figures["measured"], out)]
     return {
         "name": name,
         "title": TITLES[name],
         "task": TASKS[name],
-        "input": "(B, T) ids of pieces of words, at most 256 with <s> and </s>, from a vocabulary of 16,000.",
+        "input": f"(B, T) ids of pieces of words, at most {text.longest(name)} with <s> and </s>, from a vocabulary of"
+        f" {text.VOCABULARY:,}.",
         "output": f"(B, {len(text.LABELS[name])}) logits: " + ", ".join(text.LABELS[name]) + ".",
-        "architecture": "XLM-R's, with 4 layers of 256, 4 heads and 16,000 pieces of words in lower case.",
-        "parameters": sum(p.numel() for p in net.parameters()),
-        "file_bytes": (out / f"{name}.safetensors").stat().st_size,
+        "architecture": "XLM-R's, with 12 layers of 384 and 12 heads; all four networks share the word table and the"
+        " first 8 layers.",
+        "encoder": ENCODER,
+        **size(name, net, out),
         "training": TRAINING[name],
         **made,
         "held_out": f"{len(test.texts):,} test texts, none of them trained on.",
@@ -56,22 +59,32 @@ def card(name: str, net: nn.Module, folder: Path, out: Path, made: dict[str, Any
 
 
 def beside(name: str, measured: dict[str, Any], out: Path) -> list[str]:
-    """What counting words reaches and what the network does without the encoder, as far as that was measured."""
+    """What counting words reaches, where that was measured."""
     prefix, key = ("offensive_or_not_", "macro_f1") if name == "offensive" else ("", "accuracy")
-    ours, what, found = measured[prefix + key], {"macro_f1": "macro-F1", "accuracy": "accuracy"}[key], []
-    for file, (who, why) in BESIDE.items():
-        path = out / f"{file}.json"
-        known = json.loads(path.read_text(encoding="utf-8")).get(name) if path.is_file() else None
-        if known:
-            theirs = known.get(prefix + key, known.get(key))
-            line = f"{who} reaches {what} {theirs:.3f} on the same test texts, this network {ours:.3f}."
-            found.append(f"{line} {why}" if why and ours < theirs else line)
-    return found
+    path = out / "baseline.json"
+    known = json.loads(path.read_text(encoding="utf-8")).get(name) if path.is_file() else None
+    if known is None:
+        return []
+    what = {"macro_f1": "macro-F1", "accuracy": "accuracy"}[key]
+    return [
+        f"{BESIDE} reaches {what} {known[key]:.3f} on the same test texts, this network {measured[prefix + key]:.3f}."
+    ]
+
+
+def size(name: str, net: nn.Module, out: Path) -> dict[str, int]:
+    """How large the network is, and its files: its own, and the one that it shares."""
+    words = net.get_input_embeddings()
+    table = text.VOCABULARY * net.config.hidden_size - sum(p.numel() for p in words.parameters())
+    return {
+        "parameters": sum(p.numel() for p in net.parameters()) + table,
+        "file_bytes": text.upper_file(name, out).stat().st_size,
+        "shared_file_bytes": text.encoder_file(out).stat().st_size,
+    }
 
 
 def measure(name: str, net: nn.Module, test: Texts, folder: Path, tokenizer: Tokenizer) -> dict[str, Any]:
     """The figures of a network: overall, per class, per language, and for posts function by function of HateCheck."""
-    logits = scores(net, test.texts, tokenizer)
+    logits = scores(net, test.texts, tokenizer, text.longest(name))
     probabilities, labels = torch.softmax(logits, 1), test.labels
     languages = np.array(test.languages)
     if name != "offensive":
@@ -143,6 +156,30 @@ def hatecheck(net: nn.Module, folder: Path, tokenizer: Tokenizer) -> dict[str, A
             name: {"cases": len(places), "macro_f1": round(macro_f1(neither[places] < 0.5, hateful[places]), 4)}
             for name, places in sorted(languages.items())
         },
+    }
+
+
+def transfer(name: str, net: nn.Module, tokenizer: Tokenizer) -> dict[str, Any]:
+    """How many of our own short texts are called right, language by language; nothing for networks without any.
+
+    Of posts it is asked whether they are offensive or hateful, or neither.
+    """
+    texts = json.loads(TRANSFER.read_text(encoding="utf-8")).get(name)
+    if texts is None:
+        return {}
+    languages = [language for language, sides in texts.items() for lines in sides.values() for _ in lines]
+    sides = np.array([side for known in texts.values() for side, lines in known.items() for _ in lines])
+    lines = [line for known in texts.values() for lines in known.values() for line in lines]
+    probabilities = torch.softmax(scores(net, lines, tokenizer), 1)
+    expected = text.LABELS[name].index("neither" if name == "offensive" else "positive")
+    right = (probabilities[:, expected].numpy() >= 0.5) == (sides == text.LABELS[name][expected])
+    spoken = np.array(languages)
+    return {
+        "our_own_texts": {
+            language: {"texts": int((spoken == language).sum()), "right": share(right[spoken == language])}
+            for language in texts
+        },
+        "our_own_texts_right": share(right),
     }
 
 

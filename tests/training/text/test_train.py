@@ -8,18 +8,18 @@ import sys
 import numpy as np
 import pytest
 import torch
-from tokenizers import Tokenizer
 
 from models import text
-from models.text import xlm_r
+from models.text.packing import pack4
+from tests.models.text.small_networks import narrow  # noqa: F401 (a fixture)
 from training.text import batches as text_batches
 from training.text import card as text_card
 from training.text import data as text_data
-from training.text import encoder as text_encoder
 from training.text import train as training
-from training.text import tuning as text_tuning
-from training.text import vocabulary
+from training.text import tuning
 from training.text.data import Texts
+from training.text.encoder import Source
+from training.text.lower import lowered
 from training.text.tuning import Recipe
 
 GOOD, BAD = ("A warm and witty film .", "wonderful"), ("A dull and silly film .", "awful")
@@ -75,20 +75,6 @@ def tokenizer():
     return text.tokenizer()
 
 
-@pytest.fixture
-def small(monkeypatch):
-    """Networks of one narrow layer, which learn in a moment."""
-    usual = xlm_r.configuration
-
-    def narrow(classes=2):
-        config = usual(classes)
-        config.hidden_size, config.num_hidden_layers, config.num_attention_heads = 16, 1, 2
-        config.intermediate_size = 32
-        return config
-
-    monkeypatch.setattr(xlm_r, "configuration", narrow)
-
-
 @pytest.mark.parametrize(
     ("tokens", "line"),
     [
@@ -116,157 +102,119 @@ def test_parts_hold_what_they_should(folder):
     assert text_data.read("sentiment", folder, "test").wanted.tolist() == [[0, 1], [1, 0]]
 
 
-def test_gaps_are_filled_in_training_texts_only_and_in_pieces(folder):
-    lines = text_data.everything(folder)
-    assert "line 0" in lines and "line 1" not in lines and "line 2" in lines
-    assert sum("post 0 about alt.atheism" in line for line in lines) == 1
-    assert max(map(len, lines)) <= text_data.CHUNK
-    assert len(text_data.pieces("word " * 1000)) == text_data.CHUNKS
-    assert "".join(text_data.pieces("x" * 700)) == "x" * 700
-
-
 def test_a_missing_file_gets_one_sentence(tmp_path):
     with pytest.raises(SystemExit, match=r"offensive\.csv\.gz is missing"):
         text_data.read("offensive", tmp_path, "train")
 
 
-def test_the_vocabulary_is_as_in_xlm_r_and_reads_lower_case():
-    lines = [f"{word} {other}, good" for word in ("Fool", "morning", "wörter") for other in ("you", "we", "מילה")] * 9
-    learned = vocabulary.learn(lines, size=60)
-    assert [learned.token_to_id(name) for name in vocabulary.SPECIAL[:4]] == [0, 1, 2, 3]
-    assert learned.token_to_id("<mask>") == learned.get_vocab_size() - 1
-    encoded = learned.encode("FOOL,  good")
-    assert encoded.tokens[0] == "<s>" and encoded.tokens[-1] == "</s>" and "," in encoded.tokens
-    assert encoded.ids == learned.encode("fool, good").ids
-
-
-def test_the_shipped_vocabulary_fits_the_networks(tokenizer):
-    assert tokenizer.get_vocab_size() == text.VOCABULARY
-    assert tokenizer.token_to_id("<mask>") == text.VOCABULARY - 1
-    assert tokenizer.encode("x").ids[0] == text.START and tokenizer.encode("x").ids[-1] == text.END
-    assert Tokenizer.from_str(tokenizer.to_str()).encode("mörgen 早上好 صباح").ids.count(text.UNKNOWN) == 0
-
-
 def test_batches_hold_every_text_once_and_fit(tokenizer):
     random = np.random.default_rng(0)
     ids = [[0, *random.integers(4, 99, random.integers(1, 40)), 2] for _ in range(300)]
-    for batches in (text_batches.shuffled(ids, 100, random), list(text_batches.in_order(ids, 100))):
-        assert sorted(row for batch in batches for row in batch.rows) == list(range(300))
-        for batch in batches:
-            assert batch.ids.numel() <= 100 or len(batch.rows) == 1
-            for row, line, mask in zip(batch.rows, batch.ids, batch.mask, strict=True):
-                assert line[mask.bool()].tolist() == ids[row]
-                assert (line[~mask.bool()] == text.PAD).all()
+    batches = list(text_batches.in_order(ids, 100))
+    assert sorted(row for batch in batches for row in batch.rows) == list(range(300))
+    for batch in batches:
+        assert batch.ids.numel() <= 100 or len(batch.rows) == 1
+        for row, line, mask in zip(batch.rows, batch.ids, batch.mask, strict=True):
+            assert line[mask.bool()].tolist() == ids[row]
+            assert (line[~mask.bool()] == text.PAD).all()
     long = text_batches.encode(tokenizer, ["word " * 500])[0]
     assert len(long) == text.LONGEST and long[-1] == text.END
 
 
-def test_gaps_are_where_they_are_said_to_be():
-    ids = torch.arange(4, 15004).reshape(100, 150)
-    ids[:, 0], ids[:, -1] = text.START, text.END
-    holed, gaps = text_encoder.with_gaps(ids, torch.Generator().manual_seed(0))
-    assert torch.equal(holed[~gaps], ids[~gaps]) and not gaps[:, [0, -1]].any()
-    assert gaps.float().mean().item() == pytest.approx(text_encoder.GAPS, abs=0.01)
-    assert (holed[gaps] == text.VOCABULARY - 1).float().mean().item() == pytest.approx(0.8, abs=0.03)
-    assert (holed[gaps] == ids[gaps]).float().mean().item() == pytest.approx(0.1, abs=0.03)
+@pytest.fixture
+def source(narrow, monkeypatch):  # noqa: F811
+    """A small encoder in place of the one in the wheel; its pieces are the first of ours."""
+    torch.manual_seed(0)
+    state = text.network("topics").roberta.state_dict()
+    words = "embeddings.word_embeddings.weight"
+    tensors = state | {words: pack4(state[words])}
+    made = Source({}, 1e-12, (), np.zeros(0), tensors)
+    monkeypatch.setattr(training.source_model, "read", lambda path: made)
+    monkeypatch.setattr(training.source_model, "kept", lambda pieces: list(range(text.VOCABULARY)))
+    monkeypatch.setattr(training.source_model, "as_xlm_r", lambda source, rows: dict(source.tensors))
+    monkeypatch.setattr(training.source_model, "tokenizer", lambda source, rows: text.tokenizer())
+    return made
 
 
-def test_the_start_is_to_sum_up_the_rare_pieces_of_a_text(small):
-    ids = [[0, 7, 8, 2], [0, 7, 9, 9, 2], [0, 7, 2]]
-    rarity = text_encoder.rarities(ids)
-    assert rarity[7] == 0 and rarity[8] == rarity[9] == pytest.approx(np.log(3)) and not rarity[:4].any()
-    net = text_encoder.network()
-    batch = next(text_batches.in_order(ids, 100))
-    _, texts = text_encoder.loss_of(net, batch, torch.Generator().manual_seed(0), rarity)
-    texts.backward()
-    assert texts.item() == pytest.approx(2 / 3 * np.log(text.VOCABULARY), rel=0.05)  # the third holds nothing rare
-    assert net.roberta.embeddings.word_embeddings.weight.grad.abs().sum() > 0
+def test_what_the_shared_layers_make_is_kept_and_is_what_the_network_makes(source, tokenizer, tmp_path):
+    net = training.untrained("topics", source)
+    ids = text_batches.encode(tokenizer, ["a", "many more words than that", "b c"])
+    path = tmp_path / "topics_dev.f16"
+    kept = lowered(net, ids, path, "cpu")
+    upper = tuning.Upper(net, 0.0).eval()
+    with torch.inference_mode():
+        alone = torch.cat([net(torch.tensor([one])).logits for one in ids])
+    torch.testing.assert_close(tuning.logits(upper, kept), alone, rtol=0.05, atol=0.02)
+    before = path.stat().st_mtime_ns
+    again = lowered(net, ids, path, "cpu")
+    assert path.stat().st_mtime_ns == before and np.array_equal(again.states, kept.states)
+    longer = lowered(net, [*ids, ids[0]], path, "cpu")  # other texts: made anew
+    assert len(longer) == 4 and np.array_equal(longer[3], longer[0])
 
 
-def test_an_interrupted_network_goes_on_and_keeps_its_best_pass(small, folder, tokenizer, tmp_path, capsys):
-    data, path = text_data.read("topics", folder, "train"), tmp_path / "topics.pt"
+def test_an_interrupted_network_goes_on_and_keeps_its_best_pass(source, folder, tokenizer, tmp_path, capsys):
+    data = text_data.read("topics", folder, "train")
+    path = tmp_path / "topics.pt"
 
-    def trained(passes, checkpoint):
-        net = text_tuning.grown("topics", None)
-        recipe = Recipe(passes, rate=0.02)
-        return text_tuning.train(net, data, data, tokenizer, recipe, False, "cpu", checkpoint)
+    def trained(passes):
+        net = training.untrained("topics", source)
+        low = lowered(net, text_batches.encode(tokenizer, data.texts), tmp_path / "low.f16", "cpu")
+        recipe = Recipe(passes, rate=0.02, memory=0.5)
+        return tuning.train(net, low, data.wanted, low, data.wanted, recipe, False, "cpu", path), low
 
-    trained(2, path)
+    trained(2)
     assert len(capsys.readouterr().out.splitlines()) == 2
-    net = trained(6, path)
+    net, low = trained(6)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 4 and lines[0].startswith("pass 3 of 6")
     saved = torch.load(path, weights_only=True)
-    assert saved["passes"] == 6
-    assert text_tuning.right(net, data, tokenizer) == saved["best"]["right"]
+    found = tuning.right(tuning.logits(tuning.Upper(net, 0.0), low), data.wanted)
+    assert saved["passes"] == 6 and found == saved["best"]["right"]
     assert saved["best"]["right"] == pytest.approx(max(float(line.split()[-1]) for line in lines), abs=1e-4)
 
 
-def test_either_of_two_is_right_where_it_may_be_either(small, tokenizer):
-    net = text.network("offensive").eval()
-    with torch.no_grad():
-        net.classifier.out_proj.bias.copy_(torch.tensor([0.0, 99, 0]))
-    data = Texts(["a", "b", "c"], np.array([[0, 0.5, 0.5], [1, 0, 0], [0, 1, 0]]), ["de"] * 3)
-    assert text_tuning.right(net, data, tokenizer) == pytest.approx(2 / 3)
-
-
-def test_an_interrupted_encoder_goes_on(small, folder, tokenizer, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(text_encoder, "SAVE_EVERY", 1)
-    monkeypatch.setattr(text_encoder, "TOKENS", 512)
-    lines, path = text_data.everything(folder), tmp_path / "encoder.pt"
-    text_encoder.train(lines, tokenizer, 1, path, "cpu")
-    done = len(capsys.readouterr().out.splitlines())
-    assert torch.load(path, weights_only=True)["step"] == done > 1
-    text_encoder.train(lines, tokenizer, 2, path, "cpu")
-    assert f"step {done + 1} of" in capsys.readouterr().out.splitlines()[0]
-
-
-def test_a_network_learns_and_is_written_with_its_card(small, folder, tokenizer, tmp_path, monkeypatch):
+def test_a_network_learns_and_is_written_with_its_card(source, folder, tokenizer, tmp_path, monkeypatch):
     out, kept = tmp_path / "out", tmp_path / "kept"
-    out.mkdir()
-    tokenizer.save(str(out / "tokenizer.json"))
-    pytest.importorskip("sklearn")
-    monkeypatch.setitem(text_tuning.RECIPES, "offensive", Recipe(4, rate=0.02))
+    monkeypatch.setitem(tuning.RECIPES, "offensive", Recipe(40, rate=0.02, memory=0.5))
     shared = ["--data", str(folder), "--out", str(out), "--checkpoint", str(kept)]
-    for arguments in (["encoder", "--passes", "1"], ["offensive", "--passes", "40"]):
-        monkeypatch.setattr(sys, "argv", ["text", *arguments, *shared])
-        training.main()
+    monkeypatch.setattr(sys, "argv", ["text", "encoder", "offensive", *shared])
+    training.main()
     card = text.model_card("offensive", out)
-    assert card["pretrained"] and card["passes"] == 40 and card["measured"]["test_texts"] == 15
+    assert card["passes"] == 40 and card["measured"]["test_texts"] == 15
     assert card["measured"]["offensive_or_not_macro_f1"] > 0.9
     assert set(card["hatecheck"]) == {"derog_h", "ident_nh"} and card["hatecheck"]["derog_h"]["cases"] == 2
     assert card["per_language"]["de"]["texts"] == 6
-    before = (out / "offensive.safetensors").read_bytes()
+    assert len(card["our_own_texts"]) == 10 and card["our_own_texts"]["nl"]["texts"] == 10
+    assert card["file_bytes"] == text.upper_file("offensive", out).stat().st_size
+    before = text.upper_file("offensive", out).read_bytes()
     monkeypatch.setattr(sys, "argv", ["text", "offensive", "--measure", *shared])
     training.main()
-    assert (out / "offensive.safetensors").read_bytes() == before
+    assert text.upper_file("offensive", out).read_bytes() == before
     assert json.loads((out / "offensive.json").read_text(encoding="utf-8")) == card
-    monkeypatch.setattr(sys, "argv", ["text", "offensive", "--fresh", "--passes", "1", *shared])
-    training.main()
-    assert (out / "offensive.safetensors").read_bytes() == before
-    fresh = json.loads((out / "fresh.json").read_text(encoding="utf-8"))["offensive"]
-    assert fresh["passes"] == 1 and fresh["test_texts"] == 15
-    assert text_card.beside("offensive", fresh, out) == [
-        "The same network from random weights, without the encoder, reaches macro-F1 {0:.3f} on the same test texts, "
-        "this network {0:.3f}.".format(fresh["offensive_or_not_macro_f1"])
-    ]
+    assert text_card.beside("offensive", card["measured"], out) == []
     (out / "baseline.json").write_text(json.dumps({"offensive": {"accuracy": 0.5, "macro_f1": 2}}), encoding="utf-8")
-    assert text_card.beside("offensive", fresh, out)[0].endswith("two hours on one core.")
-    from training.text import baseline as text_baseline
+    assert "reaches macro-F1 2.000 on the same test texts" in text_card.beside("offensive", card["measured"], out)[0]
 
-    row = text_baseline.table(out).splitlines()[2]
-    measured = [fresh[f"offensive_or_not_{key}"] for key in ("accuracy", "macro_f1")]
-    assert row.startswith("| offensive | 0.500 | 2.000 |  |  | ") and row.endswith(
-        "| {:.3f} | {:.3f} |".format(*measured)
+
+def test_film_reviews_are_learned_with_joined_phrases(folder, monkeypatch):
+    monkeypatch.setattr(training, "clauses", lambda texts, positive, random: (["not bad"], np.array([0.9], np.float32)))
+    texts, wanted = training.material("sentiment", folder, "train")
+    assert texts[-1] == "not bad" and wanted[-1].tolist() == pytest.approx([0.1, 0.9])
+    assert len(texts) == len(wanted) == 7 and training.material("sentiment", folder, "dev")[0][-1] != "not bad"
+
+
+def test_our_own_texts_are_counted_language_by_language(monkeypatch, tmp_path, tokenizer):
+    texts = {"sentiment": {"de": {"positive": ["gut"], "negative": ["schlecht", "mies"]}, "fr": {"positive": ["bon"]}}}
+    monkeypatch.setattr(text_card, "TRANSFER", tmp_path / "transfer.json")
+    text_card.TRANSFER.write_text(json.dumps(texts), encoding="utf-8")
+    said = {"gut": 5.0, "schlecht": -5.0, "mies": 5.0, "bon": 5.0}
+    monkeypatch.setattr(
+        text_card, "scores", lambda net, lines, tokenizer: torch.tensor([[0.0, said[line]] for line in lines])
     )
-
-
-def test_the_networks_grow_from_the_encoder(small):
-    encoder = text_encoder.network()
-    net = text_tuning.grown("sentiment", encoder)
-    word = encoder.roberta.embeddings.word_embeddings.weight
-    assert torch.equal(net.roberta.embeddings.word_embeddings.weight, word)
-    assert not torch.equal(text_tuning.grown("sentiment", None).roberta.embeddings.word_embeddings.weight, word)
+    found = text_card.transfer("sentiment", torch.nn.Identity(), tokenizer)
+    assert found["our_own_texts"] == {"de": {"texts": 3, "right": 0.6667}, "fr": {"texts": 1, "right": 1.0}}
+    assert found["our_own_texts_right"] == 0.75
+    assert text_card.transfer("topics", torch.nn.Identity(), tokenizer) == {}
 
 
 def test_figures_are_exact():
@@ -280,7 +228,7 @@ def test_figures_are_exact():
     assert text_card.per_class(calls, labels, "abc")["b"] == {"texts": 3, "recall": 0.6667, "precision": 0.6667}
 
 
-def test_scores_come_in_the_order_of_the_texts(small, tokenizer):
+def test_scores_come_in_the_order_of_the_texts(narrow, tokenizer):  # noqa: F811
     net = text.network("topics").eval()
     lines = ["a", "many more words than that", "b c"]
     together, alone = (
@@ -295,5 +243,4 @@ def test_counting_words_is_measured_on_the_same_texts(folder):
     from training.text import baseline as text_baseline
 
     assert text_baseline.scores("sentiment", folder) == {"accuracy": 1.0, "macro_f1": 1.0, "strength": 1.0}
-    assert text_baseline.scores("sentiment", folder, text_baseline.pieces)["accuracy"] == 1.0
     assert text_baseline.labels_of("offensive", Texts(["a"], np.array([[0, 0.5, 0.5]]), ["de"])).tolist() == [1]
