@@ -1,4 +1,4 @@
-"""Texts: the four networks of ours. `networks.py` offers these and those of others by one way."""
+"""Texts: our four networks on one pretrained encoder. `networks.py` offers these and those of others by one way."""
 
 from models.text.files import SHARED, encoder_file, upper_file
 from models.text.xlm_r import (

@@ -61,9 +61,13 @@ def read(path: Path, remake: str, packed: Iterable[str] = ()) -> dict[str, Packe
     if not path.is_file():
         raise FileNotFoundError(f"{path.name} is missing in {path.parent.name}/; remake it with `{remake}`.")
     try:
-        parts = load_file(path)
-    except SafetensorError as error:
+        return _unpacked(load_file(path), packed)
+    except (KeyError, SafetensorError) as error:
         raise FileNotFoundError(f"{path.name} is damaged; remake it with `{remake}`.") from error
+
+
+def _unpacked(parts: Mapping[str, Tensor], packed: Iterable[str]) -> dict[str, Packed4 | Tensor]:
+    """See `read`. Raises KeyError where a part of a matrix is missing."""
     found: dict[str, Packed4 | Tensor] = {}
     for key, value in parts.items():
         name, _, part = key.rpartition(".")
@@ -74,7 +78,7 @@ def read(path: Path, remake: str, packed: Iterable[str] = ()) -> dict[str, Packe
             found[name] = unpack8(Packed8(value, parts[f"{name}.scales"]))
         elif part != "scales":
             found[key] = value.float()
-    return found
+    return found | {name: found[name] for name in packed}
 
 
 def _is_upper(key: str) -> bool:

@@ -22,11 +22,14 @@ __all__ = ["BUNDLED", "TextNetwork", "fetch", "load", "local_networks", "network
 
 BUNDLED = {
     "sentiment": "Film reviews (sentiment)",
-    "offensive": "Offensive or hateful posts (5 languages)",
+    "offensive": "Offensive or hateful posts",
     "topics": "Topics of a sentence (30 languages)",
     "newsgroups": "20 Newsgroups",
 }
 """Our own networks, and what they are called on the page."""
+
+ENCODER = "multilingual-e5-small"
+"""What others pretrained, in about 100 languages, and our own networks grew from."""
 
 _LANGUAGES = {
     "sentiment": ("English",),
@@ -45,8 +48,9 @@ _LANGUAGES = {
 class TextNetwork:
     """What a network's outputs mean, how many pieces of a text it reads at once, and in which languages it learned.
 
-    languages: empty where nobody says. exclusive: a text is of one of the classes; else of any number of them, and
-    each output has a probability of its own.
+    languages: those of the texts that it learned to tell apart, empty where nobody says; its encoder may have read
+    many more. exclusive: a text is of one of the classes; else of any number of them, and each output has a
+    probability of its own.
     """
 
     name: str

@@ -84,7 +84,9 @@ class PackedEmbedding(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         rows, places = ids.unique(return_inverse=True)
-        return F.embedding(places, unpack4(Packed4(self.nibbles[rows], self.scales[rows])))
+        # index_select, since brackets would count a negative id from the end.
+        found = Packed4(self.nibbles.index_select(0, rows), self.scales.index_select(0, rows))
+        return F.embedding(places, unpack4(found))
 
     def extra_repr(self) -> str:
         return f"{self.num_embeddings}, {self.embedding_dim}, 4 bits"

@@ -114,14 +114,20 @@ def load(name: str, folder: Path = ASSETS) -> "XLMRobertaForSequenceClassificati
     upper = files.read(files.upper_file(name, folder), REMAKE[name])
     with _loading:  # one visitor loads what all share, the others wait
         below = shared(folder)
-    with torch.device("meta"):
-        net = network(name, words=PAD + 1)
+    with torch.device("meta"):  # where even a plain word table takes no memory
+        net = network(name, below.words.num_embeddings)
     embeddings = net.roberta.embeddings
     embeddings.word_embeddings = below.words
     embeddings.position_ids = torch.arange(_POSITIONS + PAD + 1)[None]
     embeddings.token_type_ids = torch.zeros_like(embeddings.position_ids)
     kept = {f"roberta.embeddings.word_embeddings.{key}": value for key, value in below.words.state_dict().items()}
-    net.load_state_dict(below.tensors | upper | kept, assign=True)
+    try:
+        net.load_state_dict(below.tensors | upper | kept, assign=True)
+    except RuntimeError as error:  # a tensor is missing, or of another shape
+        remake = f"`{_REMAKE_ENCODER}` and `{REMAKE[name]}`"
+        raise FileNotFoundError(
+            f"The weights of {name} do not fit those it shares; remake both with {remake}."
+        ) from error
     return net.eval().requires_grad_(False)
 
 

@@ -63,10 +63,11 @@ def table():
 def test_looking_up_gives_the_rows_of_the_table(table, ids):
     ids = torch.tensor(ids, dtype=torch.long)
     found = PackedEmbedding(table)(ids)
-    assert found.dtype == torch.float32 and torch.equal(found, unpack4(table)[ids])
+    assert found.dtype == torch.float32 and found.shape == (*ids.shape, 64)
+    assert torch.equal(found, unpack4(table)[ids])
 
 
-@pytest.mark.parametrize("one", [50, -51])
+@pytest.mark.parametrize("one", [50, -1, -51])
 def test_an_id_that_there_is_not_is_refused(table, one):
     with pytest.raises(IndexError):
         PackedEmbedding(table)(torch.tensor([[one]]))

@@ -4,9 +4,12 @@ from threading import Thread
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
+import lrp_core as lrp
 from models import text
 from models.text import files, xlm_r
+from models.text.packing import Packed4, unpack4
 from tests.models.text.small_networks import narrow, write  # noqa: F401 (a fixture)
 
 NAMES = list(text.LABELS)
@@ -69,6 +72,34 @@ def test_networks_share_one_encoder_in_memory(tmp_path, narrow):  # noqa: F811
     assert "roberta.embeddings.word_embeddings.nibbles" in shared and len(shared) > 20
 
 
+def test_a_second_network_costs_its_upper_layers_only(tmp_path, narrow):  # noqa: F811
+    write(tmp_path, "sentiment", "topics")
+    held = {}
+    for name in ("sentiment", "topics"):
+        net = text.load(name, tmp_path)
+        tensors = (*net.parameters(), *net.buffers())
+        held[name] = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}
+    added = sum(held["topics"][place] for place in held["topics"].keys() - held["sentiment"].keys())
+    own = [value for key, value in net.state_dict().items() if key.startswith("classifier.") or ".layer.1." in key]
+    embeddings = net.roberta.embeddings
+    assert added == sum(4 * value.numel() for value in own) + 8 * 2 * embeddings.position_ids.numel()
+    assert sum(held["sentiment"].values()) > 10 * added
+
+
+def test_relevance_is_that_of_a_plain_word_table(tmp_path, narrow):  # noqa: F811
+    write(tmp_path, "topics")
+    packed, plain = text.load("topics", tmp_path), text.load("topics", tmp_path)
+    table = unpack4(Packed4(**dict(packed.roberta.embeddings.word_embeddings.named_buffers())))
+    plain.roberta.embeddings.word_embeddings = torch.nn.Embedding.from_pretrained(table).eval()
+    one = ids(1, 12)
+    one[0, 3:6] = one[0, 0]
+    found, wanted = (lrp.record(net, one).explain(lrp.presets.attn_lrp(), lrp.Target.top()) for net in (packed, plain))
+    kinds = ("word", "token_type", "position")
+    assert list(found.parts) == list(wanted.parts) == [f"roberta.embeddings.{kind}_embeddings" for kind in kinds]
+    assert all(torch.equal(found.parts[name], wanted.parts[name]) for name in wanted.parts)
+    assert found.parts["roberta.embeddings.word_embeddings"].abs().sum() > 0
+
+
 def test_the_upper_layers_are_the_last_ones(narrow):  # noqa: F811
     keys = text.network("topics", words=9).roberta.state_dict()
     assert {key.split(".")[2] for key in keys if files._is_upper(key)} == {"1"}
@@ -90,12 +121,33 @@ def test_wrong_name_and_missing_files_are_one_sentence(tmp_path, narrow):  # noq
         text.load("topics", tmp_path)
 
 
+@pytest.mark.parametrize("left", [0, 4, -9])
 @pytest.mark.parametrize("place", ["encoder", "upper"])
-def test_a_file_that_was_cut_short_is_one_sentence(place, tmp_path, narrow):  # noqa: F811
+def test_a_file_that_was_cut_short_is_one_sentence(place, left, tmp_path, narrow):  # noqa: F811
     write(tmp_path, "topics")
     path = text.encoder_file(tmp_path) if place == "encoder" else text.upper_file("topics", tmp_path)
-    path.write_bytes(path.read_bytes()[:-9])
+    path.write_bytes(path.read_bytes()[:left])
     with pytest.raises(FileNotFoundError, match=rf"^{path.name} is damaged; remake it with `python -m training"):
+        text.load("topics", tmp_path)
+
+
+@pytest.mark.parametrize("lost", ["nibbles", "scales"])
+def test_a_file_without_a_part_of_a_matrix_is_one_sentence(lost, tmp_path, narrow):  # noqa: F811
+    write(tmp_path, "topics")
+    path = text.encoder_file(tmp_path)
+    save_file({key: value for key, value in load_file(path).items() if key != f"{files.WORDS}.{lost}"}, path)
+    with pytest.raises(
+        FileNotFoundError, match=r"^encoder\.safetensors is damaged; remake it with `python -m training"
+    ):
+        text.load("topics", tmp_path)
+
+
+def test_files_that_do_not_fit_each_other_are_one_sentence(tmp_path, narrow):  # noqa: F811
+    write(tmp_path, "topics", "sentiment")
+    text.upper_file("topics", tmp_path).write_bytes(text.upper_file("sentiment", tmp_path).read_bytes())
+    with pytest.raises(
+        FileNotFoundError, match=r"^The weights of topics do not fit those it shares; remake both with "
+    ):
         text.load("topics", tmp_path)
 
 
