@@ -5,6 +5,7 @@ import streamlit as st
 from lrp_core import UnsupportedOp
 from models.text import networks as text_networks
 from models.text.hugging_face import PREFIX
+from models.text.networks import BUNDLED, ENCODER
 from pages.explaining.subject import Subject
 from pages.serving.config import config
 from pages.settings import session
@@ -13,6 +14,9 @@ from pages.settings.settings import NO_CLASS, OWN_INPUT
 from pages.text import input as text_input
 from pages.text import subject as text_subject
 from pages.text.subject import labels, networks, samples
+
+FEW = 5
+"""So many languages are named one by one."""
 
 
 def draw_input(page: str) -> Subject | str:
@@ -49,8 +53,20 @@ def network_choice(page: str) -> None:
     if config().allow_downloads:
         by_id(page)
     chosen = session.settings(page).network
+    if chosen in BUNDLED:
+        st.caption(learned(chosen))
     if text_subject.known(chosen) and chosen.startswith(PREFIX) and not text_networks.ready(chosen):
         download(chosen)
+
+
+def learned(name: str) -> str:
+    """In which languages one of our own networks learned, and whose work it stands on."""
+    spoken = text_networks.network(name).languages
+    few = " and ".join(filter(None, (", ".join(spoken[:-1]), spoken[-1])))
+    return (
+        f"Learned in {few if len(spoken) <= FEW else f'{len(spoken)} languages'}. Its encoder, {ENCODER}, was "
+        "pretrained by others in about 100 languages: try yours."
+    )
 
 
 def changed(page: str, before: str) -> None:

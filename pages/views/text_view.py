@@ -26,8 +26,11 @@ from pages.settings.wording import literal, signed
 from pages.views import text_layers
 from pages.views.text_layers import Inside
 
-OTHERS = {"position": "positions", "type": "kinds of text"}
-"""What relevance that is given for no word is called, by its name in `tokens.parts`."""
+OTHERS = {"position": "positions", "type": "a constant"}
+"""What relevance that is given for no word is called, by its name in `tokens.parts`.
+
+Kinds of text tell two texts apart that are read together. Here there is one: all of its pieces get the same numbers.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +50,8 @@ class TextView:
     narrowest = 260
     how_to_read = (
         "Move the pointer or the arrow keys over the words to read the numbers. Long words look stronger than they "
-        "are: trust the bars."
+        "are: trust the bars. What is not on words went to where words stand (positions), to the marks that begin and "
+        "end a text, and to a constant that is the same for every text."
     )
     inside_words = (
         "Across: the pieces of words that the network reads. Down: its blocks, from the answer to the words. Every row "
@@ -98,7 +102,7 @@ class TextView:
         return {self.parts: heat}
 
     def beside(self, explanation: lrp.Explanation) -> list[tuple[str, float]]:
-        """Relevance that is on no word: special pieces, positions, kinds of text, and a picture that goes with it."""
+        """Relevance that is on no word: special pieces, positions, a constant, and a picture that goes with it."""
         special = [
             (piece.text, float(value))
             for piece, value in zip(self.reading.pieces, self.of_pieces(explanation), strict=True)

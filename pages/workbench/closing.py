@@ -10,8 +10,8 @@ LIMITS = (
 )
 
 LICENCE = (
-    "The code is free software under the BSD 3-Clause licence. The weights of the networks are, too; the model cards "
-    "above name the data they were trained on and its licence."
+    "The code is free software under the BSD 3-Clause licence. The weights that we trained are, too; those that others "
+    "pretrained keep their own licence. The model cards above name who trained what, on which data, and its licence."
 )
 
 PATENT = (

@@ -78,6 +78,9 @@ def test_first_load_shows_a_worked_example_already_explained(texts):
     page = texts()
     expect(says(page)).to_be_visible()
     expect(text(page)).to_have_text(FIRST.text)
+    expect(
+        page.get_by_text(re.compile("^Learned in English. Its encoder, .* was pretrained by others"))
+    ).to_be_visible()
     shows(page, "recommended-texts")
     expect(page.get_by_text(re.compile("Score .* on the input"))).to_be_visible()
     expect(page.get_by_text(re.compile("^On words .* not on words:.*<s> .*positions"))).to_be_visible()
@@ -265,14 +268,14 @@ def test_tabs(texts):
     page.get_by_role("tab", name="Layer by layer").click()
     blocks = page.get_by_role("table", name=re.compile("at every block$"))
     expect(blocks.get_by_role("rowheader")).to_have_text(
-        ["After block 4", "After block 3", "After block 2", "After block 1", "After embeddings", "Words"]
+        [*(f"After block {number}" for number in range(12, 0, -1)), "After embeddings", "Words"]
     )
     blocks.locator(".cell").first.focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowRight")
-    expect(page.get_by_text(re.compile("^After block 3, A: "))).to_be_visible()
-    heads = page.get_by_role("table", name=re.compile("what each head of block 3"))
-    expect(heads.get_by_role("rowheader")).to_have_text([f"Head {number}" for number in range(1, 5)])
+    expect(page.get_by_text(re.compile("^After block 11, A: "))).to_be_visible()
+    heads = page.get_by_role("table", name=re.compile("what each head of block 11"))
+    expect(heads.get_by_role("rowheader")).to_have_text([f"Head {number}" for number in range(1, 13)])
     page.get_by_role("tab", name="Sweep").click()
     film = page.locator("p.words")
     expect(film).to_have_text(FIRST.text, timeout=60_000)

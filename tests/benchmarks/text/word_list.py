@@ -8,7 +8,7 @@ from torch import nn
 from benchmarks.text import methods as text_methods
 from models import text
 
-TOXIC_WORDS, GOOD, BAD = ("idiot", "stupid", "crap"), ("good", "great", "best"), ("bad", "worst", "dumb")
+TOXIC_WORDS, GOOD, BAD = ("idiot", "stupid", "crap"), ("good", "great", "best"), ("bad", "worst", "poor")
 EXACT = ("AttnLRP", "CP-LRP", "gradient x input")
 
 

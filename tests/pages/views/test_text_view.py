@@ -25,7 +25,7 @@ TEXTS = {
     "plain": "The goalkeeper saved it in the last minute, and her team won.",
     "arabic": "ينصح الأطباء بشرب الماء والنوم الكافي.",
     "chinese": "科学家用新的望远镜拍下了一颗遥远行星的照片。",
-    "thai": "ประเทศไทยมีอากาศร้อน",
+    "japanese": "昨日は友達と一緒に新しい映画を見ました。",
     "emoji": "Well done 👍🏽 👩‍👩‍👧 ❤️!",
     "markup": "</span><script>alert(1)</script> <img src=x onerror=alert(1)>",
     "lines": "One line\n\nand   another,\tafter a tab",
@@ -50,7 +50,7 @@ def test_words_and_what_is_beside_them_are_what_reached_the_input(monkeypatch, n
     explanation = explaining.explain(SETTINGS, subject)
     heat, beside = subject.view.heat(explanation), dict(subject.view.beside(explanation))
     assert len(heat) == len(subject.view.reading.words) and heat.any()
-    assert {"<s>", "</s>", "positions", "kinds of text"} == set(beside)
+    assert {"<s>", "</s>", "positions", "a constant"} == set(beside)
     everything = heat.sum() + sum(value for _, value in subject.view.beside(explanation))
     assert everything == pytest.approx(explanation.ledger.total.input.item(), rel=1e-4, abs=1e-5)
     named = subject.view.describe(heat, "sports", "Recommended")
@@ -136,7 +136,7 @@ def test_heads_share_what_their_block_found(monkeypatch):
         mixed = explanation.layers[f"roberta.encoder.layer.{number - 1}.attention.output.dense"]
         assert heads.shape == (4, subject.x.shape[1]) and heads.any()
         assert heads.sum(0) == pytest.approx(tokens.by_token(mixed), abs=1e-6)
-        assert heads[1] == pytest.approx(mixed[0, :, 64:128].double().sum(1).numpy())
+        assert heads[1] == pytest.approx(mixed[0, :, 8:16].double().sum(1).numpy())
 
 
 @pytest.mark.parametrize(
