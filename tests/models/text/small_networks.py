@@ -10,6 +10,9 @@ from models.text import files, xlm_r
 from models.text.files import WORDS
 from models.text.packing import pack4
 
+PACKED = (WORDS.removeprefix("roberta."), "encoder.layer.")
+"""What of the shared part comes in 4 bits."""
+
 
 @pytest.fixture
 def narrow(monkeypatch):
@@ -36,8 +39,8 @@ def write(folder: Path, *names: str) -> dict[str, torch.nn.Module]:
         shared = {key: value for key, value in first.roberta.state_dict().items() if not files._is_upper(key)}
         net.roberta.load_state_dict(shared, strict=False)
     state = first.roberta.state_dict()
-    words = WORDS.removeprefix("roberta.")
-    files.write_encoder(state | {words: pack4(state[words])}, folder)
+    packed = {key: pack4(value) for key, value in state.items() if value.dim() == 2 and key.startswith(PACKED)}
+    files.write_encoder(state | packed, folder)
     for name, net in nets.items():
         files.write_upper(name, net, folder)
     return nets

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 import lrp_core as lrp
 from models import text
 from models.text import files, xlm_r
-from models.text.packing import Packed4, unpack4
+from models.text.packing import Packed4, pack4, unpack4
 from tests.models.text.small_networks import narrow, write  # noqa: F401 (a fixture)
 
 NAMES = list(text.LABELS)
@@ -33,8 +33,10 @@ def test_what_was_written_is_loaded_but_for_the_bits_that_are_saved(tmp_path, na
     assert not net.training
     assert all(p.dtype == torch.float32 and not p.requires_grad for p in net.parameters())
     halves, found = fresh.state_dict(), net.state_dict()
-    for key in ("roberta.encoder.layer.0.output.dense.weight", "roberta.encoder.layer.1.output.dense.bias"):
+    for key in ("roberta.embeddings.position_embeddings.weight", "roberta.encoder.layer.1.output.dense.bias"):
         assert torch.equal(found[key], halves[key].half().float())
+    lower = "roberta.encoder.layer.0.output.dense.weight"
+    assert torch.equal(found[lower], unpack4(pack4(halves[lower])))
     upper = "roberta.encoder.layer.1.output.dense.weight"
     step = halves[upper].abs().amax(1, keepdim=True) / 127
     assert ((found[upper] - halves[upper]).abs() <= step * 0.501).all() and not torch.equal(found[upper], halves[upper])
