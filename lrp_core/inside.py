@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from .message import Message
-from .propagation.attention import attending, of_weights
+from .propagation.attention import attending, of_weights, weights_of
 from .steps import Step, Value
 from .walk import Trace
 
@@ -38,6 +38,19 @@ def attention_of(steps: tuple[Step, ...], trace: Trace) -> Mapping[str, Tensor]:
                 name = attending(step)
                 count = counts[name] = counts.get(name, 0) + 1
                 found[name if count == 1 else f"{name}#{count}"] = relevance
+    return found
+
+
+def weights_of_attention(steps: tuple[Step, ...]) -> Mapping[str, Tensor]:
+    """Attention weights themselves, (B, heads, queries, keys), by the module that attends, in the order they ran."""
+    found: dict[str, Tensor] = {}
+    counts: dict[str, int] = {}
+    for step in steps:
+        weights = weights_of(step) if step.kind == "attention" else None
+        if weights is not None:
+            name = attending(step)
+            count = counts[name] = counts.get(name, 0) + 1
+            found[name if count == 1 else f"{name}#{count}"] = weights
     return found
 
 

@@ -16,7 +16,7 @@ from .composite import Composite
 from .conditional import conditions, walk_through
 from .errors import UnsupportedOp
 from .explanation import Explanation, thin
-from .inside import attention_of, layers_of, own
+from .inside import attention_of, layers_of, own, weights_of_attention
 from .ledger import Ledger
 from .limits import Budget
 from .many import Together, fit_together
@@ -88,6 +88,11 @@ class Tape:
             tensors += [message.coefficient for message in self._last.held]
         storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}
         return sum(storages.values())
+
+    @property
+    def attention_weights(self) -> Mapping[str, Tensor]:
+        """The weights of each attention, (B, heads, queries, keys), by the module that attends."""
+        return weights_of_attention(self.steps)
 
     def unsupported(self) -> tuple[Step, ...]:
         """The steps that have no rule; while there is one, :meth:`explain` raises :class:`UnsupportedOp`."""

@@ -153,6 +153,16 @@ def attending(step: Step) -> str:
     return ".".join(names[0] for names in alike) or step.name
 
 
+def weights_of(step: Step) -> Tensor | None:
+    """The attention weights of a step, (B, heads, queries, keys); None where it is no attention."""
+    if step.op == "softmax" and len(step.outputs[0].shape) == 4:
+        return step.outputs[0].available()
+    if step.op != "scaled_dot_product_attention":
+        return None
+    heads = Heads.of({**dict(zip(NAMES, step.args, strict=False)), **step.kwargs})
+    return step.kept("probabilities", heads.probabilities)
+
+
 def of_weights(step: Step, message: Message) -> Tensor | None:
     """AttnLRP's relevance of attention weights (B, heads, queries, keys), from that of what the step puts out.
 

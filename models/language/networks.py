@@ -68,6 +68,11 @@ class LanguageModel:
             raise ValueError(f"“{text.strip()[:40]}” is no single piece of this model: take a commoner word.")
         return found
 
+    def ends(self, token: int) -> bool:
+        """Whether a text is over where the model says this token: it is no part of any text."""
+        known = self.tokenizer.get_added_tokens_decoder().get(token)
+        return known is not None and known.special
+
     def written(self, ids: Tensor) -> str:
         """The text of these tokens (T,)."""
         return self.tokenizer.decode(ids.tolist(), skip_special_tokens=True)

@@ -1,7 +1,7 @@
 // The browser half of matrix_view: a table with one cell that can be entered, and arrow keys within.
 const states = new WeakMap();
 
-export default function ({ data, parentElement: root }) {
+export default function ({ data, parentElement: root, setTriggerValue }) {
   const state = states.get(root) ?? { drawn: null, at: [0, 0] };
   states.set(root, state);
   const table = root.querySelector("table");
@@ -15,6 +15,8 @@ export default function ({ data, parentElement: root }) {
   const make = (tag, content = "", more = {}) => Object.assign(document.createElement(tag), { textContent: content, ...more });
   const [head, body] = ["thead", "tbody"].map((name) => table.querySelector(name));
   table.setAttribute("aria-label", data.alt);
+  table.style.setProperty("--cell", `${data.cell}rem`);
+  table.classList.toggle("open", data.open);
   table.dir = data.from_right ? "rtl" : "ltr";
   const names = make("tr");
   names.append(
@@ -33,6 +35,7 @@ export default function ({ data, parentElement: root }) {
       data.columns.forEach((_, column) => {
         const cell = make("td", "", { tabIndex: -1, className: "cell" });
         cell.style.background = data.shades[row][column];
+        cell.classList.toggle("chosen", data.chosen?.[0] === row && data.chosen?.[1] === column);
         cell.setAttribute("aria-label", data.said[row][column]);
         line.append(cell);
       });
@@ -63,7 +66,12 @@ export default function ({ data, parentElement: root }) {
 
   table.onpointermove = table.onpointerdown = (event) => read(found(event), "off");
   table.onpointerleave = (event) => event.pointerType === "mouse" && read(null, "off");
-  table.onclick = (event) => found(event) && go(found(event));
+  const pick = ([row, column]) => data.open && setTriggerValue("picked", { row, column, version: data.version });
+  table.onclick = (event) => {
+    if (!found(event)) return;
+    go(found(event));
+    pick(found(event));
+  };
   table.onfocusin = (event) => found(event) && read(found(event), "polite");
   table.onkeydown = (event) => {
     const [row, column] = state.at;
@@ -77,6 +85,10 @@ export default function ({ data, parentElement: root }) {
       Home: [row, 0],
       End: [row, end],
     }[event.key];
+    if (event.key === "Enter" || event.key === " ") {
+      event.preventDefault();
+      pick(state.at);
+    }
     if (!to) return;
     event.preventDefault();
     go(to);

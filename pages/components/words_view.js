@@ -34,7 +34,9 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
   spans.forEach((span, i) => {
     shade(span, data.shades[i]);
     span.tabIndex = i === state.at ? 0 : -1;
-    span.setAttribute("role", data.editable ? "button" : "img");
+    span.setAttribute("role", data.editable || data.pickable ? "button" : "img");
+    span.classList.toggle("asked", data.asked[i]);
+    if (data.pickable) span.setAttribute("aria-pressed", data.asked[i]);
     span.setAttribute("aria-label", `${parts[i][0]}: ${data.said[i]}`);
   });
 
@@ -129,6 +131,8 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
     if (at !== null) editor.querySelector(".which").textContent = parts[at][3];
   }
 
+  const ask = (at) => setTriggerValue("picked", { word: parts[at][2], version: data.version });
+
   function send(at, changed) {
     setTriggerValue("edit", { word: parts[at][2], new: changed, version: data.version });
     input.value = "";
@@ -153,6 +157,7 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
     const again = state.picked === at;
     go(at);
     if (data.editable) pick(again ? null : at);
+    if (data.pickable) ask(at);
   };
   text.onfocusin = (event) => place(event) >= 0 && read(place(event), "polite");
   text.onfocusout = () => read(null);
@@ -168,6 +173,8 @@ export default function ({ data, parentElement: root, setTriggerValue }) {
       input.focus();
     } else if (data.editable && (event.key === "Delete" || event.key === "Backspace")) {
       send(state.at, "");
+    } else if (data.pickable && (event.key === "Enter" || event.key === " ")) {
+      ask(state.at);
     } else if (event.key === "Escape") {
       pick(null);
     } else return;

@@ -4,7 +4,7 @@ Pointer, finger or arrow keys tell the value of a word; where it is allowed, a c
 Whatever the text holds, it is put on the page as text and never as markup.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,6 +80,8 @@ def words_view(
     bars: bool = True,
     language: str = "",
     take: Callable[[Edit], None] | None = None,
+    pick: Callable[[int], None] | None = None,
+    asked: Collection[int] = (),
 ) -> None:
     """Show a text with its relevance.
 
@@ -98,6 +100,8 @@ def words_view(
         bars: Draw bars, the legend and `others`, too.
         language: Of the text, as a tag ("ar"), or "" where nobody knows.
         take: Called with an edit at the start of the run that follows; without it words cannot be changed.
+        pick: Called with the number of a word that was chosen, where words are to be asked about and not changed.
+        asked: Numbers of the words that are asked about: they are framed.
     """
     vmax = float(np.abs(values).max()) if vmax is None else vmax
     version = str(hash(tuple(parts)))
@@ -111,9 +115,17 @@ def words_view(
         if take and (found := _edit(st.session_state[key].get("edit"), parts, version)):
             take(found)
 
+    def receive_pick() -> None:
+        """Pass on a choice, if it is one of these words."""
+        sent = st.session_state[key].get("picked")
+        known = isinstance(sent, dict) and sent.get("version") == version and type(sent.get("word")) is int
+        if pick and known and sent["word"] in {part.word for part in parts}:
+            pick(sent["word"])
+
     _component(
         key=key,
         on_edit_change=receive,
+        on_picked_change=receive_pick,
         data={
             "parts": [[part.text, part.gap, part.word, part.whole] for part in parts],
             "shades": shades,
@@ -131,6 +143,8 @@ def words_view(
             "language": language,
             "version": version,
             "editable": take is not None,
+            "pickable": pick is not None,
+            "asked": [part.word in asked for part in parts],
         },
     )
 

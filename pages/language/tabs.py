@@ -1,5 +1,13 @@
-"""The tabs of the page."""
+"""The tabs of the page: those of every page that fit, and its own."""
 
-from pages.workbench.workbench import TABS as COMMON
+from pages.language import continuing
+from pages.workbench.tabs import compare, layers, numbers, reading, sweep
 
-TABS = dict(COMMON)
+TABS = {
+    "How to read this": reading.show,
+    "Continue": continuing.show,
+    "Where it happened": layers.show,
+    "Compare rules": compare.show,
+    "Sweep": sweep.show,
+    "Numbers & code": numbers.show,
+}

@@ -10,6 +10,7 @@ from lrp_core import tokens
 from pages.components.words_view import words_view
 from pages.explaining import subject as explaining
 from pages.explaining.subject import Subject
+from pages.language.where import Where, show, where
 from pages.settings.rules_text import RULES
 from pages.settings.settings import Settings
 from pages.views.text_view import TextView
@@ -31,6 +32,7 @@ START = "start of text"
 class PromptView(TextView):
     """A `View` of what a language model read."""
 
+    inside_words = ""
     how_to_read = (
         "The question is a contrast, and so is the map: a word that makes both next words likelier says little about "
         "which of them it is. *Start of text* is the token that stands before every text: models lean on it when "
@@ -53,6 +55,13 @@ class PromptView(TextView):
         size = abs(float(total.start[0]))
         absorbed = [(words, float(getattr(total, key)[0])) for key, words in SINKS.items()]
         return found + [(name, value) for name, value in absorbed if abs(value) > WORTH_A_BAR * size]
+
+    def inside(self, subject: Subject, explanation: lrp.Explanation, asked: str) -> Where:
+        pieces = tuple(START if piece.special else piece.text for piece in self.reading.pieces)
+        return where(subject.tape, explanation, pieces, self.of_pieces(explanation), asked)
+
+    def show_inside(self, made: Where, *, page: str, colours: str) -> None:
+        show(made, page, colours)
 
     def fill(
         self, subject: Subject, settings: Settings, explanation: lrp.Explanation, places: Sequence[DeltaGenerator]
