@@ -104,3 +104,29 @@ def test_all_of_it_fits(prompts, context):
     assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
     for bar in page.get_by_role("list", name=re.compile("^The likeliest next words")).get_by_role("button").all():
         assert bar.bounding_box()["height"] >= 32
+
+
+def test_the_model_goes_on_and_a_word_is_asked_about(prompts):
+    page = prompts()
+    page.get_by_role("tab", name="Continue").click()
+    expect(page.get_by_text(re.compile("^Why are .* Click a word"))).to_be_visible()
+    told = page.get_by_role("group", name=re.compile("^Words for .* the strongest is")).last
+    told.get_by_role("button", name=re.compile("^keys: ")).last.click()
+    expect(page.get_by_text(re.compile("^Why keys "))).to_be_visible()
+    expect(told.locator(".asked")).to_have_text("keys")
+    page.get_by_text("All words at once").click()
+    rows = page.get_by_role("table", name="Relevance of every word for each word that the model said").locator(
+        "tbody tr"
+    )
+    expect(rows).to_have_count(10, timeout=60_000)
+
+
+def test_where_it_happened_is_asked_head_by_head(prompts):
+    page = prompts("?sample=mary")
+    page.get_by_role("tab", name="Where it happened").click()
+    stream = page.get_by_role("table", name=re.compile("before every block$"))
+    expect(stream.locator("tbody tr")).to_have_count(30, timeout=30_000)
+    heads = page.get_by_role("table", name=re.compile("of every attention head$"))
+    heads.locator("tbody tr").nth(2).locator(".cell").nth(4).click()
+    expect(page.get_by_text("Block 28, head 5", exact=True)).to_be_visible()
+    expect(page.get_by_role("table", name=re.compile("^How much it looks: Block 28, head 5"))).to_be_visible()
