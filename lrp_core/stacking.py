@@ -55,6 +55,7 @@ class Stack:
             if value.tensor is not None:
                 self._originals[id(made.tensor)] = value.tensor
             made.rectified = None if value.rectified is None else self.value(value.rectified)
+            made.capped = value.capped
             made.activated = None if value.activated is None else self.value(value.activated)
         return made
 

@@ -27,7 +27,7 @@ class Value:
     """One tensor as it was at one moment: an operation in place makes a new value."""
 
     __slots__ = (
-        *("__weakref__", "_producer", "activated", "consumers", "dtype", "ends", "gate"),
+        *("__weakref__", "_producer", "activated", "capped", "consumers", "dtype", "ends", "gate"),
         *("part", "positions", "rectified", "rows", "shape", "tensor"),
     )
 
@@ -48,6 +48,8 @@ class Value:
         """how much of a gate it is, 0 for a plain signal; known once recording has ended"""
         self.rectified: Value | None = None
         """the ReLU of this value, once the model has computed it"""
+        self.capped = False
+        """whether that ReLU has a ceiling too, as ReLU6 has"""
         self.activated: Value | None = None
         """what another activation made of it, one that keeps signs"""
         self.ends: tuple[str | None, int] | None = None
@@ -215,13 +217,23 @@ class Operation:
     run: Run | None = None
 
 
+def rectifies(op: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether an operation is a ReLU, be it one with a ceiling: it cuts off at 0, and passes what is just above."""
+    if op not in ("hardtanh", "clamp"):
+        return op in ("relu", "relu6")
+    names = ("min_val", "max_val") if op == "hardtanh" else ("min", "max")
+    given = {**kwargs, **dict(zip(names, args[1:], strict=False))}
+    low, high = (given.get(name) for name in names)
+    return isinstance(low, int | float) and low == 0 and (high is None or (isinstance(high, int | float) and high > 0))
+
+
 def is_nonnegative(value: Value) -> bool:
     """Whether a value is known to have no negative entry: a ReLU, pooled or reshaped."""
     step = value.producer
     if step is None:
         return False
     pools = step.kind == "pool" and len(step.inputs) == 1 and not {"gathers", "mixes"} & step.memo.keys()
-    return step.op == "relu" or (pools and is_nonnegative(step.inputs[0]))
+    return rectifies(step.op, step.args, step.kwargs) or (pools and is_nonnegative(step.inputs[0]))
 
 
 def can_be_dropped(value: Value) -> bool:

@@ -21,7 +21,6 @@ from ..steps import Context, Outcome, Step
 from .boxes import share_within_box
 from .few_outputs import at_few_outputs
 from .layer import Layer, Share
-from .linear_maps import Dense
 from .ratios import epsilon_of, over, over_output, over_stabilised, ratio_of_value, taken, tiny, visible_output
 from .weights import of_entries
 
@@ -130,7 +129,7 @@ def _gamma(rule: Gamma, layer: Layer) -> Shares:
     down = up - s
     shares = [Share("positive", up, boost=rule.gamma, gaps=True)]
     shares.append(Share("negative", down, boost=rule.gamma, gaps=True))
-    back = layer.back_of_two(up, down, rule.gamma) if isinstance(layer.map, Dense) else None
+    back = layer.back_of_two(up, down, rule.gamma) if layer.map.is_product else None
     return Shares(shares, epsilon=taken(rule.epsilon, s, rows), dropped=dropped, back=back)
 
 
@@ -138,7 +137,8 @@ def _positive_share(layer: Layer, exact: bool) -> tuple[Tensor, Tensor | float]:
     """R / (p + b+), 0 where that is 0, and what is lost there; ``exact``: by the p that n follows from."""
     if layer.is_simple:
         p = layer.p_floored() if exact else layer.p_above_z()
-        return torch.div(layer.z(), p).mul_(layer.message.coefficient), 0.0
+        assert layer.message.value is not None
+        return torch.div(layer.message.value, p).mul_(layer.message.coefficient), 0.0
     return over(layer.message, layer.p(), layer.context.rows)
 
 

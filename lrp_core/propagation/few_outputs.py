@@ -94,7 +94,8 @@ def _part_of(step: Step, message: Message, context: Context, picked: _Picked) ->
     z = Value(picked.from_(visible_output(step, message)))
     same, value, coefficient = message.value, z.tensor, message.coefficient
     if is_rectified(step, message):
-        z.rectified = Value(picked.from_(visible_output(step, message)))
+        assert same is not None
+        z.rectified, z.capped = Value(picked.from_(same)), whole.capped
         value = z.rectified.tensor
     elif whole.activated is not None and same is not None and same is whole.activated.tensor:
         z.activated = Value(picked.from_(same))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
 import torch
@@ -38,6 +39,9 @@ class LinearMap:
 
     output_axis = -1
     """axis of z that counts the outputs, along which the bias lies"""
+
+    is_product = False
+    """whether z is a product of matrices, so that a second map costs less than another weight"""
 
     rows_are_alike = True
     """whether what lies along the first axis of x is mapped alike, so that what holds for one holds for all"""
@@ -91,6 +95,8 @@ class LinearMap:
 class Dense(LinearMap):
     """z = x W' + b with x (..., J) and W (K, J)."""
 
+    is_product = True
+
     def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         return linear(x, weight, bias)
 
@@ -131,11 +137,35 @@ class Conv(LinearMap):
 
     output_axis = 1
 
+    @property
+    def is_product(self) -> bool:  # type: ignore[override]
+        """Whether it looks at one place at a time."""
+        if self.transposed or self.groups > 1 or self.before or self.weight[0, 0].numel() > 1:
+            return False
+        return set(self.stride) == {1} and set(self.padding) == {0}
+
     def forward(self, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        if self.is_product:
+            z = torch.matmul(weight.flatten(1), x.flatten(2)).view(len(x), -1, *x.shape[2:])
+            return z if bias is None else z.add_(self.along_outputs(bias, z.dim()))
         if self.before:
             x = F.pad(x, self.before)
         arguments = (self.stride, self.padding, self.dilation, self.transposed, self.output_padding, self.groups)
         return torch.convolution(x, weight, bias, *arguments)
+
+    def padded(self, sides: Sequence[int]) -> Conv | None:
+        """The map of an input that is first given zeros around it (``F.pad`` order); None where it has no such place.
+
+        What both sides have alike needs no copy of the input: the convolution does it.
+        """
+        n = len(self.stride)
+        if self.transposed or len(sides) > 2 * n or min(sides, default=0) < 0:
+            return None
+        own = [side for size in reversed(self.padding) for side in (size, size)]
+        total = [a + b + c for a, b, c in zip_longest(own, self.before, sides, fillvalue=0)]
+        alike = [min(total[2 * axis : 2 * axis + 2]) for axis in range(n)]
+        before = tuple(side - alike[place // 2] for place, side in enumerate(total))
+        return replace(self, padding=tuple(reversed(alike)), before=before if any(before) else ())
 
     def only(self, outputs: Tensor, s: Tensor) -> tuple[Tensor, LinearMap]:
         """In groups, every channel of a convolution has a place of its own."""
@@ -147,13 +177,15 @@ class Conv(LinearMap):
         return picked, replace(self, weight=weight, bias=bias, sources=())
 
     def transpose(self, s: Tensor, weight: Tensor, x: Tensor) -> Tensor:
+        if self.is_product:
+            return torch.matmul(weight.flatten(1).t(), s.flatten(2)).view(len(s), -1, *x.shape[2:])
         if self._feeds_on_few(weight, s):
             columns = torch.matmul(weight.flatten(1).t(), s.flatten(2))
             return F.fold(columns, x.shape[2:], weight.shape[2:], self.dilation, self.padding, self.stride)
-        padded = F.pad(x, self.before) if self.before else x
+        padded = x.new_empty(_with(self.before, x.shape)) if self.before else x
         arguments = (self.stride, self.padding, self.dilation, self.transposed, self.output_padding, self.groups)
         back = torch.ops.aten.convolution_backward(s, padded, weight, None, *arguments, (True, False, False))[0]
-        return F.pad(back, tuple(-n for n in self.before)) if self.before else back
+        return F.pad(back, tuple(-n for n in self.before)) if self.before else back  # a crop
 
     def _feeds_on_few(self, weight: Tensor, s: Tensor) -> bool:
         """Whether it reads so few numbers that one product and its columns take half the time of torch's own way."""
@@ -168,6 +200,15 @@ class Conv(LinearMap):
         thin = replace(self, weight=torch.ones_like(self.weight[: self.groups, :1]), bias=None, sources=())
         back, kept = LinearMap.spread(thin, s.reshape(len(s), self.groups, -1, *s.shape[2:]).sum(2), one)
         return (back / channels).repeat_interleave(channels, 1), kept
+
+
+def _with(sides: Sequence[int], shape: Sequence[int]) -> list[int]:
+    """A shape with so much put around it (``F.pad`` order)."""
+    added = [sides[place] + sides[place + 1] for place in range(0, len(sides), 2)]
+    return [
+        *shape[: len(shape) - len(added)],
+        *map(sum, zip(shape[len(shape) - len(added) :], reversed(added), strict=True)),
+    ]
 
 
 class Diagonal(LinearMap):

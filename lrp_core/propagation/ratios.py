@@ -19,7 +19,7 @@ def tiny(dtype: torch.dtype) -> float:
 
 
 def is_rectified(step: Step, message: Message) -> bool:
-    """Whether the relevance at z comes as a multiple of relu(z).
+    """Whether the relevance at z comes as a multiple of relu(z), or of what a ceiling left of that.
 
     Then it is 0 where z <= 0, and relu(z) can stand for z in every rule.
     """
@@ -29,9 +29,11 @@ def is_rectified(step: Step, message: Message) -> bool:
 
 def visible_output(step: Step, message: Message) -> Tensor:
     """z, or relu(z) where that is all the relevance can see."""
-    if message.value is not None and is_rectified(step, message):
-        return message.value
-    return step.output()
+    if message.value is None or not is_rectified(step, message):
+        return step.output()
+    if step.outputs[0].capped:
+        return step.kept("above zero", lambda: step.output().clamp(min=0))
+    return message.value
 
 
 def epsilon_of(step: Step, rule: Rule, rows: Rows) -> Tensor | float:
@@ -119,6 +121,9 @@ def over_stabilised(
 def _over_plain_output(step: Step, message: Message, rows: Rows) -> Ratio:
     """R / z: the coefficient itself where relevance is a multiple of z."""
     if is_rectified(step, message):
+        if step.outputs[0].capped:
+            z = visible_output(step, message)
+            return Ratio(ratio_of_value(message, z.clamp(min=tiny(z.dtype))))
         return Ratio(torch.ops.aten.threshold_backward(message.coefficient, message.value, 0))
     z = step.output()
     if message.value is z:

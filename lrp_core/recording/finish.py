@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from ..propagation.few_outputs import mark_heads
-from ..propagation.linear_maps import Diagonal, merge
+from ..propagation.linear_maps import Conv, Diagonal, merge
 from ..propagation.weights import WeightCache
 from ..propagation.written_softmax import find_written_softmaxes
-from ..steps import Step, Value, can_be_dropped
+from ..steps import Step, Value, can_be_dropped, replaced
 from ..tape import Tape, without_masked
 from .constants import find_constants
 from .gates import find_gates
@@ -45,7 +45,7 @@ def finish(
     steps, scores = [*steps, *anew], output.available()
     _check_numbers(result, scores, readout)
     needed = _leading_to(output)
-    steps = _merged([step for step in steps if step in needed], output, weights)
+    steps = _merged(_padded([step for step in steps if step in needed], output), output, weights)
     find_written_softmaxes(steps)
     find_constants(steps, output)
     find_gates(steps)
@@ -131,6 +131,36 @@ def _leading_to(output: Value) -> set[Step]:
             needed.add(producer)
             open_values.extend(producer.inputs)
     return needed
+
+
+def _padded(steps: list[Step], output: Value) -> list[Step]:
+    """Each padding with zeros that only convolutions read becomes part of them: no relevance is lost to zeros."""
+    live = set(steps)
+    gone: set[Step] = set()
+    for pad in steps:
+        value = pad.outputs[0]
+        readers = [reader for reader in value.consumers if reader in live]
+        sides = _zeros_around(pad)
+        if not sides or value is output:
+            continue
+        maps = [r.map.padded(sides) if isinstance(r.map, Conv) else None for r in readers]
+        if None in maps:
+            continue
+        for reader, map_ in zip(readers, maps, strict=True):
+            reader.memo["map"], reader.inputs = map_, pad.inputs
+            reader.args, reader.kwargs = replaced((reader.args, reader.kwargs), Value, lambda _: pad.inputs[0])  # noqa: B023
+            pad.inputs[0].consumers.append(reader)
+        gone.add(pad)
+    return [step for step in steps if step not in gone]
+
+
+def _zeros_around(step: Step) -> tuple[int, ...]:
+    """How many zeros a padding puts around its input (``F.pad`` order); nothing for anything else."""
+    if step.op != "pad" or len(step.inputs) != 1:
+        return ()
+    given = {**dict(zip(("input", "pad", "mode", "value"), step.args, strict=False)), **step.kwargs}
+    is_plain = given.get("mode", "constant") == "constant" and not given.get("value")
+    return tuple(given["pad"]) if is_plain else ()
 
 
 def _merged(steps: list[Step], output: Value, weights: WeightCache) -> list[Step]:

@@ -16,7 +16,7 @@ from ..propagation.linear_maps import LinearMap
 from ..propagation.weights import WeightCache
 from ..propagation.writing import OnACopy, seen_after
 from ..registry import lookup, op_name
-from ..steps import Operation, Step, Value, found, replaced
+from ..steps import Operation, Step, Value, found, rectifies, replaced
 from .inputs import Inputs
 from .memory import Memory, before_constant_write
 from .operands import BLANKS, REWRITTEN, UNFILLED, floating, is_in_place, sorted_call
@@ -237,8 +237,8 @@ class Recorder(TorchFunctionMode):
         )
         for value in inputs:
             value.consumers.append(step)
-        if op == "relu" and inputs[0].rectified is None:
-            inputs[0].rectified = values[0]
+        if len(inputs) == 1 and inputs[0].rectified is None and rectifies(op, args, kwargs):
+            inputs[0].rectified, inputs[0].capped = values[0], op != "relu"
         elif kind == "activation" and keeps_sign(op, args, kwargs):
             inputs[0].activated = values[0]
         for tensor, value in zip(outputs, values, strict=True):
