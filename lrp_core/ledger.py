@@ -74,6 +74,16 @@ class Ledger:
     nothing: Tensor
     """the zero that stands in the rows for what took no relevance"""
 
+    def __post_init__(self) -> None:
+        """Relevance that has become infinite, or infinity minus infinity, is refused and not shown."""
+        if self.input.isfinite().all():
+            return
+        where = next((f" at {row.step.name}" for row in self.rows if not row.r_in.isfinite().all()), "")
+        raise ValueError(
+            f"Relevance grows beyond all numbers{where}: LRP-0 and bias='ignore' divide by outputs close to zero, and "
+            "in this network that overflows; use an epsilon, a gamma, or bias='absorb'."
+        )
+
     @property
     def total(self) -> Total:
         """The whole walk in one row."""
