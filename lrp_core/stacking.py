@@ -89,8 +89,11 @@ class Stack:
             memo["probabilities"] = self.tensor(probabilities)
         if step.map is not None and "head" not in step.memo and isinstance(rule, Gamma | ZPlus | AlphaBeta):
             z = step.outputs[0]
-            layer = Layer(step, Message(torch.empty(0), None, z.rows), context._replace(rule=rule, rows=z.rows))
-            memo["positive", layer.counts_bias] = self.tensor(layer.p_floored())
+            value = None if z.rectified is None else z.rectified.tensor
+            layer = Layer(step, Message(torch.empty(0), value, z.rows), context._replace(rule=rule, rows=z.rows))
+            exact = not layer.is_simple or (isinstance(rule, AlphaBeta) and rule.beta > 0)
+            kept = layer.p_floored() if exact else layer.p_above_z()
+            memo |= {key: self.tensor(item) for key, item in step.memo.items() if item is kept}
             if isinstance(rule, AlphaBeta) and z.dtype == torch.float64:
                 memo["negative", layer.counts_bias] = self.tensor(layer.n())
         return memo

@@ -123,9 +123,10 @@ class Layer:
         return self.step.kept(("positive", self.counts_bias), lambda: self.contributions("positive").clamp_(min=floor))
 
     def p_above_z(self) -> Tensor:
-        """p + b+ where the layer is simple, by a quicker way than :meth:`p_floored` where there is one."""
-        if ("positive", self.counts_bias) in self.step.memo:
-            return self.p_floored()
+        """p + b+ where the layer is simple, by a quicker way than :meth:`p_floored` where there is one.
+
+        Always by the same way, whatever else is kept: the same question has the same answer to the last digit.
+        """
         if not self.only_positive_inputs:
             return self.step.kept("positive by sizes", self._p_by_sizes)
         return self._p_by_tiles() if self.is_quick else self.p_floored()

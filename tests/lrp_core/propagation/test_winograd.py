@@ -181,3 +181,23 @@ def test_positive_parts_are_made_once(runs):
     tape.explain(lrp.presets.gamma(0.5), lrp.Target.logit(1))
     tape.explain(lrp.presets.z_plus(), lrp.Target.logit(1))
     assert runs["convolved"] == 2
+
+
+def test_the_answer_does_not_depend_on_what_was_asked_before(runs):
+    x, gamma = numbers(1, 2, 8, 8, dtype=torch.float32), lrp.presets.gamma(0.25)
+    tape = lrp.record(Network(), x)
+    tape.explain(lrp.presets.alpha_beta(2.0, 1.0), lrp.Target.logit(1))
+    fresh = lrp.record(Network(), x).explain(gamma, lrp.Target.logit(1))
+    assert torch.equal(tape.explain(gamma, lrp.Target.logit(1)).relevance, fresh.relevance)
+
+
+@pytest.mark.parametrize("rule", [lrp.Gamma(0.25), lrp.ZPlus(), lrp.AlphaBeta(2.0, 1.0), lrp.Epsilon(0.1)], ids=str)
+def test_many_targets_get_what_each_gets_alone(runs, rule):
+    tape, targets = (
+        lrp.record(Network(), numbers(1, 2, 8, 8, dtype=torch.float32)),
+        list(map(lrp.Target.logit, range(3))),
+    )
+    together = tape.explain(lrp.Composite(rule), targets)
+    for one, target in zip(together, targets, strict=True):
+        alone = tape.explain(lrp.Composite(rule), target).relevance
+        torch.testing.assert_close(one.relevance, alone, rtol=1e-4, atol=1e-5 * float(alone.abs().max()))
