@@ -6,6 +6,7 @@ plain architecture run as `llama.Llama`, all others as transformers runs them.
 
 import inspect
 import os
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -133,6 +134,16 @@ def tokenizer(name: str) -> "Tokenizer":
     own.encode_special_tokens = True
     own.post_processor = processors.TemplateProcessing(single=f"{start} $A", special_tokens=[(start, number)])
     return own
+
+
+def state(name: str) -> Hashable:
+    """Tells one state of a model's settings and tokenizer from another, without reading them. Errors as of `load`."""
+    found = _here(name)
+    paths = [found.folder / file for file in (files.CONFIG, files.TOKENIZER)]
+    try:
+        return found.folder, *((path.stat().st_mtime_ns, path.stat().st_size) for path in paths)
+    except OSError:  # what is missing is said when it is read
+        return found.folder
 
 
 def load(name: str, progress: Progress | None = None) -> nn.Module:

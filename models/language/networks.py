@@ -4,6 +4,7 @@ Importing this module needs neither transformers nor weights.
 """
 
 import json
+from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -91,18 +92,16 @@ def model(name: str) -> LanguageModel:
     cannot be used: what is missing, damaged or no language model, or which command gets it.
     """
     if _elsewhere(name):
-        count, own = hugging_face.pieces(name), hugging_face.tokenizer(name)
-        return LanguageModel(name, name.removeprefix(hugging_face.PREFIX), _labels(name, count, own.to_str()), own)
+        return _other(name, hugging_face.state(name))
     _check_name(name)
     return _known(name)
 
 
 @lru_cache(maxsize=2)
-def _labels(name: str, count: int, written: str) -> tuple[str, ...]:
-    """written: the tokenizer as text, by which the cache knows that it is still the same."""
-    from tokenizers import Tokenizer
-
-    return labels(Tokenizer.from_str(written), count)
+def _other(name: str, state: Hashable) -> LanguageModel:
+    """state: of its files, by which the cache knows that they are still the same."""
+    count, own = hugging_face.pieces(name), hugging_face.tokenizer(name)
+    return LanguageModel(name, name.removeprefix(hugging_face.PREFIX), labels(own, count), own)
 
 
 def load(name: str, progress: Progress | None = None) -> nn.Module:

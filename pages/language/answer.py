@@ -4,8 +4,11 @@ import numpy as np
 import streamlit as st
 
 from pages.components.word_bars import word_bars
+from pages.components.words_view import words_view
+from pages.explaining import subject as explaining
 from pages.explaining.subject import Subject
 from pages.language.subject import described
+from pages.serving import engine
 from pages.settings import session
 from pages.settings.settings import NO_CLASS, RUNNER_UP, Settings
 from pages.settings.wording import literal, percent
@@ -28,11 +31,31 @@ def next_words(subject: Subject, settings: Settings) -> None:
         return
     before, after = st.columns(2, gap="medium")
     with before:
-        st.markdown(f"**Before** · {literal(subject.before.view.reading.text)}")
+        st.markdown("**Before**")
+        _heat(subject.before, subject, settings)
         _bars(subject.before, settings, before=True)
     with after:
         st.markdown("**After**")
         _bars(subject, settings)
+
+
+def _heat(before: Subject, subject: Subject, settings: Settings) -> None:
+    """What spoke for the same words before the prompt was changed."""
+    asked = explaining.composite(settings, before), explaining.target(settings, subject)
+
+    def make() -> np.ndarray:
+        explanation = engine.compute(lambda: before.record().explain(*asked), before.threads)
+        return before.view.heat(explanation)
+
+    heat = session.remember(f"{before.page}.before", (before.key, *asked), make)
+    words_view(
+        before.view.coloured(pieces=False),
+        heat,
+        key=f"{before.page}.words.before",
+        alt=f"Before: {before.view.describe(heat, explaining.question(settings, subject), 'the same rule')}",
+        colours=settings.colours,
+        bars=False,
+    )
 
 
 def _bars(subject: Subject, settings: Settings, before: bool = False) -> None:
