@@ -1,6 +1,7 @@
 """Texts: our four networks on one pretrained encoder. `networks.py` offers these and those of others by one way."""
 
 from models.text.files import SHARED, encoder_file, upper_file
+from models.text.networks import prepare
 from models.text.xlm_r import (
     ASSETS,
     END,
@@ -36,6 +37,7 @@ __all__ = [
     "longest",
     "model_card",
     "network",
+    "prepare",
     "tokenizer",
     "upper_file",
 ]

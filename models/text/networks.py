@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torch import nn
+from torch import Tensor, nn
 
 from models.text import files, hugging_face, reading, xlm_r
 from models.text.hugging_face import local_networks
@@ -18,7 +18,7 @@ from models.weights.checkpoints import Progress
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-__all__ = ["BUNDLED", "TextNetwork", "fetch", "load", "local_networks", "network", "ready"]
+__all__ = ["BUNDLED", "ENCODER", "TextNetwork", "fetch", "load", "local_networks", "network", "prepare", "ready"]
 
 BUNDLED = {
     "sentiment": "Film reviews (sentiment)",
@@ -80,6 +80,14 @@ def network(name: str) -> TextNetwork:
         return TextNetwork(name, found.title, found.labels, found.longest, (), found.exclusive)
     _check_name(name)
     return TextNetwork(name, BUNDLED[name], xlm_r.LABELS[name], xlm_r.longest(name), _LANGUAGES[name])
+
+
+def prepare(typed: str, name: str) -> Tensor:
+    """What the network `name` gets for a text: token ids (1, T) int64, at most as many as it reads at once.
+
+    Errors as of `network` and `TextNetwork.read`, which also says which pieces and words the ids are of.
+    """
+    return network(name).read(typed).ids
 
 
 def load(name: str, progress: Progress | None = None, folder: Path = xlm_r.ASSETS) -> nn.Module:

@@ -37,7 +37,18 @@ def test_what_a_bundled_network_says_of_itself(name):
         network.longest = 1
 
 
-def test_as_many_languages_as_the_titles_say():
+def test_a_text_is_prepared_as_the_page_reads_it():
+    found = text.prepare(" <s> A film,\n** 天 ** ", "topics")
+    assert found.dtype == torch.int64 and torch.equal(
+        found, text_networks.network("topics").read("<s> A film,\n** 天 **").ids
+    )
+    long = "word " * 399
+    assert [text.prepare(long, name).shape for name in ("topics", "newsgroups")] == [(1, 256), (1, 401)]
+    with pytest.raises(ValueError, match="The text is empty"):
+        text.prepare(" \n", "topics")
+
+
+def test_the_languages_that_networks_learned_in():
     assert len(set(text_networks.network("offensive").languages)) == 5
     assert len(set(text_networks.network("topics").languages)) == 30
 

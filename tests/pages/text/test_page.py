@@ -250,6 +250,19 @@ def test_an_id_is_asked_for_where_downloads_are_allowed(texts, monkeypatch):
     assert [block.value for block in app.error] == ["The download of owner/name failed: try again."]
 
 
+@pytest.mark.parametrize(
+    ("name", "spoken"),
+    [
+        ("sentiment", "English"),
+        ("offensive", "English, German, French, Portuguese and Arabic"),
+        ("topics", "30 languages"),
+    ],
+)
+def test_it_is_said_in_which_languages_a_network_learned_and_who_pretrained_it(texts, name, spoken):
+    (said,) = (block.value for block in texts(network=name).caption if block.value.startswith("Learned"))
+    assert said.startswith(f"Learned in {spoken}. Its encoder, multilingual-e5-small, was pretrained by others")
+
+
 def test_there_is_a_sample_in_every_language_and_it_can_be_read():
     for name in BUNDLED:
         network = text_networks.network(name)
