@@ -247,6 +247,8 @@ def can_be_dropped(value: Value) -> bool:
 
 SEQUENCES = (list, tuple)
 NESTED = (list, tuple, dict)
+PLAIN = frozenset((int, float, bool, str, type(None)))
+"""types of most arguments: sizes, strides, names; in them there is nothing to look for but themselves"""
 
 
 def found(tree: Any, kind: type | tuple[type, ...]) -> list[Any]:
@@ -255,7 +257,10 @@ def found(tree: Any, kind: type | tuple[type, ...]) -> list[Any]:
         return [tree]
     items = tree if isinstance(tree, SEQUENCES) else tree.values() if isinstance(tree, dict) else ()
     hits: list[Any] = []
+    passed_by = PLAIN if kind is Tensor or kind is Value else ()
     for item in items:
+        if type(item) in passed_by:
+            continue
         if isinstance(item, kind):
             hits.append(item)
         elif isinstance(item, NESTED):
@@ -271,8 +276,12 @@ def replaced(tree: Any, kind: type | tuple[type, ...], new: Callable[[Any], Any]
         return {key: replaced(item, kind, new) for key, item in tree.items()} if tree else {}
     if not isinstance(tree, SEQUENCES):
         return tree
+    passed_by = PLAIN if kind is Tensor or kind is Value else ()
     items = [
-        new(item) if isinstance(item, kind) else replaced(item, kind, new) if isinstance(item, NESTED) else item
+        item if type(item) in passed_by
+        else new(item) if isinstance(item, kind)
+        else replaced(item, kind, new) if isinstance(item, NESTED)
+        else item
         for item in tree
-    ]
+    ]  # fmt: skip
     return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
