@@ -1,4 +1,4 @@
-"""What is measured: two networks, the rows of the table, and how one measurement of one contender looks."""
+"""What is measured: three networks, the rows of the table, and how one measurement of one contender looks."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ IMAGENET_MEAN, IMAGENET_STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor(
 
 @dataclass(frozen=True)
 class Network:
-    """A model, one input of batch 1, the bounds of that input per channel, and how many classes there are."""
+    """A model, one input of batch 1, the bounds of that input per channel, and how many classes there are.
+
+    ``yardstick``: the row whose time is counted in; ``peers``: whether zennit and captum are measured too.
+    """
 
     name: str
     model: nn.Module
@@ -47,6 +50,8 @@ class Network:
     low: Tensor
     high: Tensor
     classes: int
+    yardstick: str = GRADIENT
+    peers: bool = True
 
 
 @dataclass(frozen=True)
@@ -78,4 +83,16 @@ def load_vgg16() -> Network:
     return Network("VGG-16, 224", model, x, low, high, 1000)
 
 
-NETWORKS = {"digits": load_digits, "vgg16": load_vgg16}
+def load_mobilenet() -> Network:
+    """MobileNetV2 with random weights: ReLU6, convolutions by channel and of single places, as in EfficientNet-Lite.
+
+    Counted in plain forward passes, as the aims for such networks are; captum cannot run it.
+    """
+    torch.manual_seed(0)
+    model = import_torchvision().models.mobilenet_v2(weights=None).eval().requires_grad_(False)
+    low, high = (0 - IMAGENET_MEAN) / IMAGENET_STD, (1 - IMAGENET_MEAN) / IMAGENET_STD
+    x = low[:, None, None] + (high - low)[:, None, None] * torch.rand(1, 3, 224, 224)
+    return Network("MobileNetV2, 224", model, x, low, high, 1000, FORWARD, peers=False)
+
+
+NETWORKS = {"digits": load_digits, "vgg16": load_vgg16, "mobilenet": load_mobilenet}

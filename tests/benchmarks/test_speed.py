@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import contest, measure
+from benchmarks import contest, measure, speed
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,6 +21,11 @@ def test_the_table_has_every_row_and_every_contender():
     ours, zennit = (next(i for i, name in enumerate(header) if name.startswith(who)) for who in ("lrp_core", "zennit"))
     assert all("ms" in row[ours] and "ms" in row[zennit] for row in rows[2:])
     assert rows[1][2].endswith("1.00 G")
+
+
+def test_every_network_has_its_rounds_and_its_aims():
+    assert set(speed.ROUNDS) == set(speed.REACH) == set(contest.NETWORKS)
+    assert all(set(aims) <= set(contest.ROWS) for aims in speed.REACH.values())
 
 
 def test_every_run_of_ours_asks_something_new():
