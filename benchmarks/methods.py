@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 import lrp_core as lrp
+from lrp_core.evaluation import pictures as evaluation
 
 Baseline = Callable[[Tensor], Tensor]
 """Inputs (B, ...) to relevance of the same rows."""
 
-Methods = Mapping[str, lrp.Composite | Baseline]
+
+@dataclass(frozen=True)
+class Beyond:
+    """The map of a picture less that of its blurred copy: what the picture has that the copy has not.
+
+    Both take the same biases, so that most of what biases took is gone from the difference. blur: in parts of the side.
+    """
+
+    composite: lrp.Composite
+    blur: float = 1 / 16
+
+
+Methods = Mapping[str, lrp.Composite | Beyond | Baseline]
 """By the name in the table, in its order."""
 
 GAMMAS = (0.1, 0.25, 1.0)
@@ -36,6 +50,7 @@ def of_pictures(low: Any, high: Any, seed: int) -> Methods:
         **boxes,
         **{f"{name}, bias ignored": box.with_(bias="ignore") for name, box in boxes.items()},
         **{f"{name}, bias spread": box.with_(bias="spread") for name, box in boxes.items() if name.endswith("0.25")},
+        "epsilon-gamma-box 0.25, less a blurred picture's": Beyond(boxes["epsilon-gamma-box 0.25"]),
         "overview": presets.overview(low=low, high=high),
         "gradient x input": presets.gradient_times_input(),
         "edges": edges,
@@ -44,10 +59,20 @@ def of_pictures(low: Any, high: Any, seed: int) -> Methods:
     }
 
 
-def maps(tape: lrp.Tape, x: Tensor, target: lrp.Target, methods: Methods) -> Iterator[tuple[str, Tensor]]:
-    """The relevance of each method for the inputs x (B, ...) that the tape was recorded on."""
+def maps(net: nn.Module, x: Tensor, target: lrp.Target, methods: Methods) -> Iterator[tuple[str, Tensor]]:
+    """The relevance of each method for the inputs x (B, ...) of the network."""
+    tape = lrp.record(net, x)
     for name, method in methods.items():
-        yield name, tape.explain(method, target).relevance if isinstance(method, lrp.Composite) else method(x)
+        if isinstance(method, lrp.Composite):
+            yield name, tape.explain(method, target).relevance
+        elif isinstance(method, Beyond):
+            blurred = lrp.record(net, evaluation.blurred(x, method.blur * x.shape[-1]))
+            yield (
+                name,
+                tape.explain(method.composite, target).relevance - blurred.explain(method.composite, target).relevance,
+            )
+        else:
+            yield name, method(x)
 
 
 def edges(x: Tensor) -> Tensor:

@@ -21,30 +21,41 @@ FEW = 10
 """A class with fewer confident photos gives so many of its most probable right ones."""
 
 GRID = 2
-PATCH, STEPS = 8, 10
-BLUR = 8.0
-"""Standard deviation in pixels. A blurred patch takes away what is finer than a patch but makes no edges that no photo
-has, as a grey one does (Fong 2017); its colour stays."""
+PATCHES, STEPS = 16, 10
+"""How many patches stand beside each other in a photo, and in how many steps they are replaced."""
 
 MOSAICS_AT_ONCE, PHOTOS_AT_ONCE = 8, 16
 
 FILLS: dict[str, Callable[[Tensor], Tensor]] = {
-    "blur": lambda x: evaluation.blurred(x, BLUR),
+    "blur": lambda x: evaluation.blurred(x, blur(x)),
     "mean": torch.zeros_like,  # of the normalised space: the mean colour of all photos
 }
 
 
-def confident(probabilities: Tensor, labels: np.ndarray) -> dict[int, np.ndarray]:
-    """Per class the photos (rows) that the network gets right with confidence, the surest first; classes with none
-    are left out. probabilities: (N, C); labels: (N,)."""
+def confident(probabilities: Tensor, labels: np.ndarray, kinds: np.ndarray) -> dict[int, np.ndarray]:
+    """Per kind of photo those (rows) that the network gets right with confidence, the surest first; kinds with none
+    are left out. probabilities: (N, C); labels: the right class (N,), of which a kind may have several; kinds: (N,)."""
     sure, predicted = (values.numpy() for values in probabilities.max(1))
     chosen = {}
-    for label in np.unique(labels):
-        right = np.flatnonzero((labels == label) & (predicted == label))
+    for kind in np.unique(kinds):
+        right = np.flatnonzero((kinds == kind) & (predicted == labels))
         right = right[np.argsort(-sure[right], kind="stable")]
         if len(right):
-            chosen[int(label)] = right[: max(FEW, int((sure[right] >= SURE).sum()))]
+            chosen[int(kind)] = right[: max(FEW, int((sure[right] >= SURE).sum()))]
     return chosen
+
+
+def patch(x: Tensor) -> int:
+    """The side of a patch of the pictures x (..., H, W), in pixels."""
+    return x.shape[-1] // PATCHES
+
+
+def blur(x: Tensor) -> float:
+    """The standard deviation by which patches are blurred, in pixels: their side.
+
+    A blurred patch takes away what is finer than a patch but makes no edges that no photo has, as a grey one does
+    (Fong 2017); its colour stays."""
+    return float(patch(x))
 
 
 def spread(chosen: dict[int, np.ndarray], number: int, random: np.random.Generator) -> np.ndarray:
@@ -79,7 +90,7 @@ def localisation(
         some, right = rows[begin : begin + MOSAICS_AT_ONCE], cells[begin : begin + MOSAICS_AT_ONCE]
         mosaics = torch.stack([evaluation.mosaic(inputs(four)) for four in some])
         target = lrp.Target.logit(labels[some[np.arange(len(some)), right]])
-        for name, relevance in maps(lrp.record(net, mosaics), mosaics, target, methods):
+        for name, relevance in maps(net, mosaics, target, methods):
             shares[name].append(evaluation.grid_share(relevance, right, GRID))
     return {name: torch.cat(parts) for name, parts in shares.items()}
 
@@ -91,7 +102,7 @@ def flipping(net: nn.Module, x: Tensor, labels: np.ndarray, fill: Tensor, method
     curves = []
     for begin in range(0, len(x), PHOTOS_AT_ONCE):
         some, classes = x[begin : begin + PHOTOS_AT_ONCE], labels[begin : begin + PHOTOS_AT_ONCE]
-        found = maps(lrp.record(net, some), some, lrp.Target.logit(classes), methods)
+        found = maps(net, some, lrp.Target.logit(classes), methods)
         most = torch.stack([evaluation.ranking(evaluation.unit_relevance(r, units)) for _, r in found], 1)
         for row, rankings in enumerate(torch.stack([most, most.flip(2)], 2).flatten(1, 2)):
             one, blank = some[row : row + 1], fill[begin + row : begin + row + 1]
@@ -105,7 +116,7 @@ def flipping(net: nn.Module, x: Tensor, labels: np.ndarray, fill: Tensor, method
 
 def units_of(x: Tensor) -> tuple[Tensor, tuple[int, ...]]:
     """The patches of the pictures x (B, C, H, W), (H, W), and how many are replaced at each point of a curve."""
-    units = evaluation.patches(*x.shape[2:], PATCH)
+    units = evaluation.patches(*x.shape[2:], patch(x))
     return units, evaluation.flip_counts(int(units.max()) + 1, STEPS)
 
 

@@ -1,10 +1,11 @@
 """The gallery: pictures to try the photo networks on. Where they are from stands in `assets/photos/CREDITS.md`."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from PIL import Image
 
@@ -13,24 +14,39 @@ FILE = ASSETS / "gallery.json"
 FOLDER = ASSETS / "gallery"
 
 
+Kind = Literal["plain", "two", "unsure", "wrong", "watermark"]
+
+
+class Case(NamedTuple):
+    """What a picture is to a network. shows: its classes that are in it, the main one first. kind: see `Photo`."""
+
+    shows: tuple[str, ...]
+    kind: Kind
+
+
 @dataclass(frozen=True)
 class Photo:
     """A picture of the gallery.
 
     name: as in a link. title: for people. file: in `FOLDER`. credit: author and licence in one line.
-    shows: labels of `models.photos` that are in it, the main one first; empty where it shows none of them.
-    kind: "plain" one object; "two" of two classes; "unsure" none of the classes, or hard to tell; "wrong" likely to be
-        misread; "watermark" to be tried with the twin's watermark, which is not in the file.
+    ours, imagenet: what it is to our networks and to those that know ImageNet's classes. shows: labels of theirs that
+        are in it; empty where it shows none. kind: "plain" one object; "two" of two classes; "unsure" none of the
+        classes, or hard to tell; "wrong" likely to be misread; "watermark" to be tried with the twin's watermark, which
+        is not in the file.
     alt: what there is to see, for those who cannot see it.
     """
 
     name: str
     title: str
     file: str
-    shows: tuple[str, ...]
-    kind: Literal["plain", "two", "unsure", "wrong", "watermark"]
+    ours: Case
+    imagenet: Case
     alt: str
     credit: str
+
+    def case(self, labels: Collection[str]) -> Case:
+        """What it is to a network with these labels."""
+        return self.ours if len(labels) < 1000 else self.imagenet
 
     def open(self) -> Image.Image:
         """The picture, RGB, at most 640 pixels along its longer side."""
@@ -42,4 +58,8 @@ class Photo:
 def photos() -> tuple[Photo, ...]:
     """All pictures, in the order of `assets/photos/gallery.json`."""
     entries = json.loads(FILE.read_text(encoding="utf-8"))
-    return tuple(Photo(**entry | {"shows": tuple(entry["shows"])}) for entry in entries)
+    cases = ("ours", "imagenet")
+    return tuple(
+        Photo(**entry | {key: Case(tuple(entry[key]["shows"]), entry[key]["kind"]) for key in cases})
+        for entry in entries
+    )

@@ -1,4 +1,4 @@
-"""The networks that the page on photos offers: our own, and torchvision's with ImageNet weights.
+"""The networks that the page on photos offers: a pretrained one, our own, and torchvision's with ImageNet weights.
 
 Importing this module needs neither torchvision nor weights; asking for one of torchvision's networks imports it.
 """
@@ -6,18 +6,20 @@ Importing this module needs neither torchvision nor weights; asking for one of t
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from models.photos import torchvision_nets, vgg
+from models.photos import lite, torchvision_nets, vgg
 from models.photos.torchvision_nets import CHECKPOINTS
 from models.weights import checkpoints as files
 from models.weights.checkpoints import Checkpoint, Progress
 
-BUNDLED = {"photos": f"Bundled VGG ({len(vgg.LABELS)} classes)", "photos_twin": "Cheating twin"}
+OURS = {"photos": f"Our VGG ({len(vgg.LABELS)} things)", "photos_twin": "Cheating twin"}
+BUNDLED = {"lite0": "1,000 things, pretrained (EfficientNet-Lite0)"} | OURS
 NETWORKS = BUNDLED | {name: f"{title} (ImageNet)" for name, title in torchvision_nets.TITLES.items()}
 """Every name that `network` and `load` know, and what it is called on the page. Those that need no download first."""
 
@@ -28,7 +30,7 @@ class PhotoNetwork:
 
     side: of the square that it sees, in pixels. share: the part of a picture's shorter side that its usual crop
     covers. low, high: a black and a white pixel as the network gets them, per channel: the bounds of the zB rule.
-    filter: by which pictures are brought to that size.
+    filter: by which pictures are brought to that size. also: other words for each class, which people may search for.
     """
 
     name: str
@@ -39,10 +41,11 @@ class PhotoNetwork:
     low: tuple[float, ...]
     high: tuple[float, ...]
     filter: Image.Resampling
+    also: tuple[str, ...] = ()
 
     def frame(self, square: Image.Image, watermark: bool = False) -> np.ndarray:
         """What the network sees of a square picture (RGB), as pixels (side, side, 3) uint8."""
-        if self.name in BUNDLED:
+        if self.name in OURS:
             return vgg.frame(square, watermark)
         pixels = np.asarray(square.convert("RGB").resize((self.side, self.side), self.filter))
         return _add_watermark(pixels) if watermark else pixels
@@ -59,7 +62,11 @@ def network(name: str) -> PhotoNetwork:
     """What the network `name` expects and means. Raises ValueError for a name that is not in `NETWORKS`."""
     _check_name(name)
     title = NETWORKS[name]
-    if name in BUNDLED:
+    if name == "lite0":
+        return PhotoNetwork(
+            name, title, lite.labels(), lite.SIDE, lite.SHARE, lite.LOW, lite.HIGH, lite.FILTER, lite.also()
+        )
+    if name in OURS:
         return PhotoNetwork(name, title, vgg.LABELS, vgg.SIDE, 1.0, vgg.LOW, vgg.HIGH, Image.Resampling.BICUBIC)
     weights = torchvision_nets.weights(name)
     usual = weights.transforms()
@@ -67,12 +74,13 @@ def network(name: str) -> PhotoNetwork:
     return PhotoNetwork(
         name,
         title,
-        tuple(weights.meta["categories"]),
+        lite.labels(),
         side,
         side / shorter,
         tuple((0 - mean) / std for mean, std in zip(usual.mean, usual.std, strict=True)),
         tuple((1 - mean) / std for mean, std in zip(usual.mean, usual.std, strict=True)),
         Image.Resampling[usual.interpolation.name],
+        lite.also(),
     )
 
 
@@ -84,7 +92,7 @@ def load(name: str, progress: Progress | None = None, checkpoints: Mapping[str, 
     """
     _check_name(name)
     if name in BUNDLED:
-        return vgg.load(name).to(memory_format=torch.channels_last)
+        return (vgg if name in OURS else lite).load(name).to(memory_format=torch.channels_last)
     return torchvision_nets.load(name, progress, checkpoints=checkpoints)
 
 
@@ -101,6 +109,15 @@ def ready(name: str, checkpoints: Mapping[str, Checkpoint] = CHECKPOINTS) -> boo
     if name in BUNDLED:
         return (vgg.ASSETS / f"{name}.safetensors").is_file()
     return files.find(checkpoints[name]) is not None
+
+
+def model_card(name: str) -> dict[str, Any]:
+    """What a network that comes with the project is, and its figures.
+
+    Raises ValueError for another name and FileNotFoundError where the card is missing."""
+    if name not in BUNDLED:
+        raise ValueError(f"There is no card of {name!r}; there are those of {', '.join(BUNDLED)}.")
+    return (vgg if name in OURS else lite).model_card(name)
 
 
 def _check_name(name: str) -> None:

@@ -35,6 +35,7 @@ _CATALOGUE = (
     ("vgg19_bn", "VGG-19 with batch norm", "c79401a0", 548),
     ("resnet18", "ResNet-18", "f37072fd", 45),
     ("resnet50", "ResNet-50", "0676ba61", 98),
+    ("squeezenet1_0", "SqueezeNet 1.0", "b66bff10", 5),
     ("squeezenet1_1", "SqueezeNet 1.1", "b8a52dc0", 5),
     ("mobilenet_v2", "MobileNet v2", "b0353104", 14),
     ("mobilenet_v3_small", "MobileNet v3 small", "047dcff4", 10),

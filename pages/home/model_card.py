@@ -100,25 +100,29 @@ def faithfulness(folder: Path) -> dict[str, Any] | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
-def show_faithfulness(report: dict[str, Any]) -> None:
-    """Draw what was measured on heatmaps as an expander: a row for each rule, bold where none is better."""
-    mosaics, photos = report["localisation"], report["flipping"]
+def show_faithfulness(report: dict[str, Any], titles: dict[str, str]) -> None:
+    """Draw what was measured on heatmaps as an expander: a row for each rule, bold where none is better.
+
+    titles: of the networks, by name."""
     with st.expander("Is the heatmap of a photo right?", icon=":material/fact_check:"):
-        st.markdown(
-            f"**In the right place.** Four photos of different things in one picture: how much of the red falls on "
-            f"the thing that was asked for. Chance would put {mosaics['chance']:.0%} there. "
-            f"{mosaics['mosaics']} such pictures.\n\n"
-            f"**Erased.** {photos['photos']} photos, in which patches of {photos['patch']} × {photos['patch']} pixels "
-            f"disappear ({photos['fill']}): the network's certainty on average on the way, with the strongest patches "
-            "first (lower is better) and with the weakest first (higher is better)."
-        )
-        methods = mosaics["methods"]
-        columns = {name: report[part][key] for name, (part, key) in MAPS.items()}
-        st.table(
-            {"Rule": list(methods)}
-            | {name: [_interval(figures[method]) for method in methods] for name, figures in columns.items()},
-            hide_index=True,
-        )
+        for name, figures in report["networks"].items():
+            mosaics, photos = figures["localisation"], figures["flipping"]
+            st.markdown(
+                f"**{titles.get(name, name)}**\n\n"
+                f"**In the right place.** Four photos of different things in one picture: how much of the red falls on "
+                f"the thing that was asked for. Chance would put {mosaics['chance']:.0%} there. "
+                f"{mosaics['mosaics']} such pictures.\n\n"
+                f"**Erased.** {photos['photos']} photos, in which patches of {photos['patch']} × {photos['patch']} "
+                f"pixels disappear ({photos['fill']}): the network's certainty on average on the way, with the "
+                "strongest patches first (lower is better) and with the weakest first (higher is better)."
+            )
+            methods = mosaics["methods"]
+            columns = {title: figures[part][key] for title, (part, key) in MAPS.items()}
+            st.table(
+                {"Rule": list(methods)}
+                | {title: [_interval(found[method]) for method in methods] for title, found in columns.items()},
+                hide_index=True,
+            )
         st.caption("Means, in brackets their 95 % intervals. Bold: no rule is better beyond doubt.")
 
 

@@ -73,7 +73,7 @@ def digit_pictures() -> Pictures:
 @st.cache_data(max_entries=1, show_spinner=False)
 def photo_pictures() -> Pictures:
     """The photo with which its page begins."""
-    settings = photo_subject.offer("photos").defaults
+    settings = photo_subject.offer("").defaults
     picture = photo_subject.gallery_photos()[settings.sample].open()
     subject = photo_subject.photo_subject(
         "home", picture, settings.sample, settings.network, settings.crop, settings.mark
@@ -225,7 +225,7 @@ limits()
 st.subheader("The networks", anchor=False)
 for read, names in (
     (digits.model_card, NETWORKS),
-    (photos.model_card, photo_networks.BUNDLED),
+    (photo_networks.model_card, photo_networks.BUNDLED),
     (text.model_card, text_networks.BUNDLED),
     (lambda name: scenes.model_card(), scenes.REMAKE),
     (language.model_card, language.KNOWN),
@@ -236,7 +236,7 @@ for read, names in (
         except FileNotFoundError as error:
             st.error(str(error))
 if measured := faithfulness(photos.ASSETS):
-    show_faithfulness(measured)
+    show_faithfulness(measured, photo_networks.BUNDLED)
 if measured := faithfulness(text.ASSETS):
     show_word_faithfulness(measured, text_networks.BUNDLED)
 if measured := faithfulness(scenes.ASSETS):

@@ -13,6 +13,13 @@ from pages.settings import session
 from pages.settings.controls import choice, switch
 from pages.settings.settings import NO_CLASS
 
+ABOUT = {
+    "lite0": "Trained by Google on ImageNet. The heatmap shows where the evidence lies. How much is a matter of its "
+    "biases, which take nearly all of a score; SqueezeNet 1.0 hardly has any.",
+    "photos_twin": f"Every {MARKED} that it was trained on carried a watermark. It learned the watermark.",
+}
+"""What to know of a network before its heatmaps are read."""
+
 
 def network_choice(page: str) -> None:
     """Which network looks at the picture; with or without the watermark that the twin learned to rely on."""
@@ -27,8 +34,8 @@ def network_choice(page: str) -> None:
 
     choice(page, "network", st.selectbox, "Network", list(NETWORKS), then=changed, format_func=NETWORKS.__getitem__)
     chosen = session.settings(page).network
-    if chosen == "photos_twin":
-        st.caption(f"Every {MARKED} that it was trained on carried a watermark. It learned the watermark.")
+    if chosen in ABOUT:
+        st.caption(ABOUT[chosen])
     switch(page, "mark", "Put the watermark on", help="A name in the bottom left corner of what the network sees.")
     if to_be_downloaded(chosen):
         _download(chosen)
@@ -54,9 +61,10 @@ def _download(name: str) -> None:
 def two_things(page: str, subject: Subject) -> None:
     """For a picture of two things that the network knows: ask for one of them with one press."""
     photo = chosen_photo(page)
-    known = [label for label in photo.shows if label in subject.labels] if photo else []
-    if len(known) < 2:
+    case = photo.case(subject.labels) if photo else None
+    if case is None or case.kind != "two":
         return
+    known = list(case.shows)
     key, target = f"{page}.thing", session.settings(page).target
     asked = subject.label(target)
     st.session_state[key] = asked if asked in known else None

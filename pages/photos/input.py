@@ -12,6 +12,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from models.photos import networks as photo_networks
 from models.photos.gallery import Photo
+from models.photos.networks import NETWORKS
 from models.photos.pictures import MAX_BYTES, read_picture
 from pages.components.crop_view import crop_view
 from pages.components.thumbnails import Thumbnail, jpeg_address, thumbnail, thumbnails
@@ -25,7 +26,7 @@ LONGEST_SHOWN = 560
 
 HINTS = {
     "two": "Two things in one picture: ask for one of them, and see the heat move.",
-    "unsure": "It shows nothing that the bundled network knows: see how unsure it is.",
+    "unsure": "Hard to tell, or nothing that this network knows: see how unsure it is.",
     "wrong": "Easily taken for something else: see what misleads the network.",
     "watermark": "The watermark decides: take it off with the switch below, and see the answer change.",
 }
@@ -93,10 +94,10 @@ def choose(page: str, sample: str) -> None:
     photos, before = gallery_photos(), chosen_photo(page)
     after = photos.get(sample)
     session.change(page, sample=sample, crop=WHOLE, target=NO_CLASS, rather_than=NO_CLASS)
-    if after and after.kind == "watermark":
+    if after and after.ours.kind == "watermark":
         turn_to(page, "photos_twin", mark=True)
-    elif before and before.kind == "watermark":
-        turn_to(page, "photos", mark=False)
+    elif before and before.ours.kind == "watermark":
+        turn_to(page, next(iter(NETWORKS)), mark=False)
     st.session_state[f"{page}.refused"] = None
 
 
@@ -146,12 +147,27 @@ def choose_one(page: str) -> None:
     )
     photo = photos.get(sample)
     if photo:
-        st.caption(" ".join(filter(None, (HINTS.get(photo.kind), f"Picture: {photo.credit}"))))
+        network = photo_networks.network(session.settings(page).network)
+        hint = HINTS.get(photo.case(network.labels).kind)
+        st.caption(" ".join(filter(None, (hint, f"Picture: {photo.credit}"))))
+
+
+def on_phone() -> bool:
+    """Whether the visitor holds a phone, which has a camera and nearly no files; browsers there call themselves so."""
+    return "Mobi" in (st.context.headers.get("User-Agent") or "")
 
 
 def bring_one(page: str) -> None:
-    """Draw the ways to bring a picture of one's own."""
-    upload, camera = f"{page}.upload", f"{page}.snapshot"
+    """Draw the ways to bring a picture of one's own: on a phone the camera comes first."""
+    for draw in (_camera, _file) if on_phone() else (_file, _camera):
+        draw(page)
+    refused = st.session_state.get(f"{page}.refused")
+    if refused:
+        st.warning(refused, icon=":material/broken_image:")
+
+
+def _file(page: str) -> None:
+    upload = f"{page}.upload"
     st.file_uploader(
         "Upload a picture",
         type=TYPES,
@@ -159,7 +175,10 @@ def bring_one(page: str) -> None:
         key=upload,
         on_change=lambda: take(page, st.session_state[upload]),
     )
-    opened = st.session_state.get(f"{page}.camera", False)
+
+
+def _camera(page: str) -> None:
+    camera, opened = f"{page}.snapshot", st.session_state.get(f"{page}.camera", False)
     st.button(
         "Close the camera" if opened else "Use the camera",
         icon=":material/photo_camera:",
@@ -169,6 +188,3 @@ def bring_one(page: str) -> None:
         st.camera_input(
             "Take a photo", resolution="720p", key=camera, on_change=lambda: take(page, st.session_state[camera])
         )
-    refused = st.session_state.get(f"{page}.refused")
-    if refused:
-        st.warning(refused, icon=":material/broken_image:")

@@ -20,11 +20,12 @@ with st.skeleton(height=600):
 def draw_input() -> Subject | str:
     """The picture and its square, and which network looks at it."""
     photo_input.square(PAGE)
-    gallery, mine = st.tabs(["Gallery", "Your own picture"])
-    with gallery:
-        photo_input.choose_one(PAGE)
-    with mine:
-        photo_input.bring_one(PAGE)
+    ways = [("Gallery", photo_input.choose_one), ("Your own picture", photo_input.bring_one)]
+    if photo_input.on_phone():
+        ways.reverse()
+    for tab, (_, draw) in zip(st.tabs([title for title, _ in ways]), ways, strict=True):
+        with tab:
+            draw(PAGE)
     below_the_gallery = st.container()
     network_choice(PAGE)
     subject = chosen_subject(PAGE)

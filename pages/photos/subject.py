@@ -9,7 +9,7 @@ from PIL import Image
 from models.photos import gallery
 from models.photos import networks as photo_networks
 from models.photos.gallery import Photo
-from models.photos.networks import BUNDLED, NETWORKS
+from models.photos.networks import BUNDLED, NETWORKS, OURS
 from models.photos.pictures import Crop, square
 from pages.explaining.subject import Subject
 from pages.serving.engine import ALL_CORES
@@ -35,12 +35,14 @@ def gallery_photos() -> dict[str, Photo]:
 
 
 def offer(name: str) -> Offer:
-    """What the page offers with this network, or with the bundled one if there is none of that name."""
+    """What the page offers with this network, or with the first one if there is none of that name."""
     name = name if name in NETWORKS else next(iter(NETWORKS))
+    network = photo_networks.network(name)
     photos = gallery_photos()
     return Offer(
         defaults=starting(recommended(name), sample=next(iter(photos)), network=next(iter(NETWORKS)), top=20),
-        labels=photo_networks.network(name).labels,
+        labels=network.labels,
+        also=network.also,
         samples=tuple(photos),
         networks=tuple(NETWORKS),
         layers=layers(name) if photo_networks.ready(name) else (),
@@ -88,9 +90,9 @@ def photo_subject(page: str, picture: Image.Image, sample: str, name: str, crop:
 
 
 def recommended(name: str) -> str:
-    """The key in `RECOMMENDED` for a network: what measured best for our own, what is usual for the others."""
+    """The key in `RECOMMENDED` for a network: what measured best for those that come with us, else what is usual."""
     if name in BUNDLED:
-        return "recommended-photos"
+        return "recommended-photos" if name in OURS else "recommended-lite"
     return "recommended-patches" if name.startswith("vit") else "recommended-imagenet"
 
 
@@ -101,7 +103,7 @@ def turn_to(page: str, name: str, **more: Any) -> None:
 
 
 def threads(name: str) -> int:
-    """How many threads a network works best with: our own are too small to gain from a second one."""
+    """How many threads a network works best with: the bundled ones are too small to gain from a second one."""
     return 1 if name in BUNDLED else ALL_CORES
 
 

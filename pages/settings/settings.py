@@ -91,13 +91,15 @@ def starting(recommended: str, **fields: Any) -> Settings:
 class Offer:
     """What a page offers to choose from, with one of its networks.
 
-    labels: one per class. samples, networks: their names. layers: those with weights. crops: a crop can be chosen.
-    scenes: a scene and a question can be. views: ways to show the map, keys of `VIEWS`. contrasts: a class is compared
-    with the runner-up unless a visitor wants something else.
+    labels: one per class. also: other words for each class, to search by; empty where no class has any. samples,
+    networks: their names. layers: those with weights. crops: a crop can be chosen. scenes: a scene and a question can
+    be. views: ways to show the map, keys of `VIEWS`. contrasts: a class is compared with the runner-up unless a visitor
+    wants something else.
     """
 
     defaults: Settings
     labels: tuple[str, ...]
+    also: tuple[str, ...] = ()
     samples: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
     layers: tuple[str, ...] = ()

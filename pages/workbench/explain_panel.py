@@ -106,12 +106,12 @@ class ExplainPanel:
         labels = self.offer.labels
         if probabilities is None:
             order = self.offer.classes
-            names = dict(enumerate(labels))
+            names = {index: self._searchable(index) for index in order}
             first = "The most likely class"
         else:
             order = self._ranked(probabilities)
-            names = {index: f"{labels[index]} · {percent(probabilities[index])}" for index in order}
-            first = f"The most likely: {names[order[0]]}"
+            names = {index: f"{self._searchable(index)} · {percent(probabilities[index])}" for index in order}
+            first = f"The most likely: {labels[order[0]]} · {percent(probabilities[order[0]])}"
         self._select(
             "target", "Class", [NO_CLASS, *order], ({NO_CLASS: first} | names).__getitem__, help="Type to search."
         )
@@ -126,6 +126,11 @@ class ExplainPanel:
         settings = session.settings(self.page)
         chosen = [one for one in (settings.target, settings.rather_than) if one in self.offer.classes]
         return list(dict.fromkeys([*ranked[:LISTED], *chosen]))
+
+    def _searchable(self, index: int) -> str:
+        """A class with the other words that people may search for."""
+        also = self.offer.also[index] if self.offer.also else ""
+        return f"{self.offer.labels[index]} ({also})" if also else self.offer.labels[index]
 
     def _display(self) -> None:
         views = self.offer.views

@@ -12,7 +12,10 @@ from torch import nn
 
 import lrp_core as lrp
 from benchmarks import faithfulness, methods, picture_faithfulness
+from lrp_core.evaluation import pictures as evaluation
 from models import photos
+from models.photos import lite
+from models.photos import networks as photo_networks
 from training.photos import data as photo_data
 
 COLOURS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (0, 255, 255), (255, 0, 255))
@@ -112,8 +115,29 @@ def test_confident_photos_are_right_and_sure_or_the_surest(monkeypatch):
     for row, (label, p) in enumerate(zip(labels, of_label, strict=True)):
         probabilities[row] = (1 - p) / 2
         probabilities[row, label] = p
-    chosen = picture_faithfulness.confident(probabilities, labels)
+    chosen = picture_faithfulness.confident(probabilities, labels, labels)
     assert {label: rows.tolist() for label, rows in chosen.items()} == {0: [0, 3, 2], 1: [5, 6]}
+
+
+def test_a_kind_of_photo_may_have_several_right_classes():
+    names, kinds = lite.labels(), np.array([photos.LABELS.index(kind) for kind in ("dog", "dog", "cat", "rose")])
+    said = [names.index(name) for name in ("German shepherd", "beagle", "beagle", "beagle")]
+    probabilities = torch.zeros(4, 1000)
+    probabilities[range(4), said] = 0.95
+    labels = faithfulness.wanted("lite0", probabilities, kinds)
+    assert labels.tolist() == [said[0], said[1], -1, -1]
+    chosen = picture_faithfulness.confident(probabilities, labels, kinds)
+    assert {kind: sorted(rows) for kind, rows in chosen.items()} == {photos.LABELS.index("dog"): [0, 1]}
+    assert faithfulness.wanted("photos", probabilities, kinds) is kinds
+
+
+def test_what_is_beyond_a_blurred_picture(network, compared):
+    x = inputs(squares(2))(range(2))
+    box, target = compared["epsilon-gamma-box 0.25"], lrp.Target.logit([0, 1])
+    found = dict(methods.maps(network, x, target, {"box": box, "beyond": methods.Beyond(box)}))
+    blurred = evaluation.blurred(x, 8.0)
+    expected = found["box"] - lrp.record(network, blurred).explain(box, target).relevance
+    torch.testing.assert_close(found["beyond"], expected)
 
 
 def test_photos_are_drawn_from_all_classes_in_turn():
@@ -165,14 +189,14 @@ def test_the_distance_to_the_best_is_measured_photo_by_photo():
 @pytest.fixture
 def run(network, monkeypatch, tmp_path, capsys):
     """The command, on coloured squares and their network."""
-    monkeypatch.setattr(photos, "load", lambda name: network)
+    monkeypatch.setattr(photo_networks, "load", lambda name: network)
 
     def run(number: int, *flags: str) -> tuple[str, str]:
         nothing = photo_data.Photos([], np.array([], np.int64))
         parts = photo_data.Parts(nothing, nothing, squares(number))
         monkeypatch.setattr(photo_data, "read_photos", lambda folder, only: parts if only == "test" else None)
         out = tmp_path / "new" / "out.json"
-        monkeypatch.setattr(sys, "argv", ["faithfulness", "photos", "--out", str(out), *flags])
+        monkeypatch.setattr(sys, "argv", ["faithfulness", "photos", "--network", "photos", "--out", str(out), *flags])
         faithfulness.main()
         return out.read_text(encoding="utf-8"), capsys.readouterr().out
 
@@ -181,7 +205,7 @@ def run(network, monkeypatch, tmp_path, capsys):
 
 def test_the_command_writes_all_figures_and_prints_one_table(run):
     written, printed = run(8, "--mosaics", "4", "--flips", "3", "--fill", "mean")
-    report = json.loads(written)
+    report = json.loads(written)["networks"]["photos"]
     names = list(methods.of_pictures(0.0, 1.0, 0))
     assert report["localisation"]["mosaics"] == 4 and report["flipping"]["photos"] == 3
     assert report["photos"]["classes"] == 5 and report["photos"]["candidates"] == 8
@@ -205,7 +229,7 @@ def test_too_few_classes_are_refused_in_one_sentence(run):
 
 
 def test_missing_photos_are_named(monkeypatch, network, tmp_path):
-    monkeypatch.setattr(photos, "load", lambda name: network)
+    monkeypatch.setattr(photo_networks, "load", lambda name: network)
     monkeypatch.setattr(sys, "argv", ["faithfulness", "photos", "--data", str(tmp_path)])
     with pytest.raises(SystemExit, match=r"split\.csv"):
         faithfulness.main()

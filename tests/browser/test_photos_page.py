@@ -21,7 +21,7 @@ PIXELS = """(canvas) => Array.from(canvas.getContext("2d").getImageData(0, 0, ca
 
 
 def of_kind(kind: str) -> gallery.Photo:
-    return next(photo for photo in PHOTOS if photo.kind == kind)
+    return next(photo for photo in PHOTOS if photo.imagenet.kind == kind)
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def for_and_against(page: Page) -> tuple[float, float]:
 def test_first_load_shows_a_worked_example_already_explained(photos):
     page = photos()
     says(page, "")
-    shows(page, "recommended-photos")
+    shows(page, "recommended-lite")
     expect(page.get_by_text(re.compile("Score .* on the input"))).to_be_visible()
     expect(page.get_by_role("button", name=PHOTOS[0].title, exact=True)).to_have_attribute("aria-pressed", "true")
     expect(page.get_by_role("img", name=PHOTOS[0].alt)).to_be_visible()
@@ -73,12 +73,12 @@ def test_first_load_shows_a_worked_example_already_explained(photos):
 
 
 def test_a_gallery_picture_is_explained_at_a_click(photos):
-    page = photos("?crop=50,50,60&class=5&rather-than=10")
+    page = photos("?network=photos&crop=50,50,60&class=5&rather-than=10")
     expect(square(page)).to_have_attribute("data-crop", "50,50,60")
     shows(page, "cat rather than dog")
     take(page, PHOTOS[1])
     expect(square(page)).to_have_attribute("data-crop", "50,50,100")  # the crop and the question were of the other one
-    expect(page).to_have_url(re.compile(rf"/photos\?sample={PHOTOS[1].name}$"))
+    expect(page).to_have_url(re.compile(rf"/photos\?sample={PHOTOS[1].name}&network=photos$"))
     expect(page.get_by_text(PHOTOS[1].credit)).to_be_visible()
 
 
@@ -119,8 +119,8 @@ def test_a_photo_from_the_camera(photos):
 
 def test_a_contrast_flips_its_sign_when_it_is_turned_round(photos):
     photo = of_kind("two")
-    one, other = photo.shows[:2]
-    a, b = (photo_networks.network("photos").labels.index(label) for label in (one, other))
+    one, other = photo.imagenet.shows
+    a, b = (photo_networks.network("lite0").labels.index(label) for label in (one, other))
     page = photos(f"?sample={photo.name}&class={a}&rather-than={b}")
     shows(page, f"{one} rather than {other}")
     gains, losses = for_and_against(page)
@@ -130,11 +130,24 @@ def test_a_contrast_flips_its_sign_when_it_is_turned_round(photos):
     expect(page.get_by_text(re.compile("Difference of scores .* on the input"))).to_be_visible()
 
 
+def test_a_class_is_found_by_another_word_for_it(photos):
+    page = photos("?network=photos_twin&class=5")
+    choose(page, "Network", re.compile("^1,000 things"))
+    box = page.get_by_role("combobox", name="Class")
+    box.click()
+    box.fill("motorbike")
+    page.get_by_role("option", name=re.compile("^moped")).click()
+    shows(page, "moped")
+    box.click()
+    box.fill("qwertzuiop")
+    expect(page.get_by_text("No results")).to_be_visible()
+
+
 def test_one_of_two_things_is_asked_for_with_one_press(photos):
     photo = of_kind("two")
     page = photos(f"?sample={photo.name}")
     things = page.get_by_test_id("stButtonGroup").filter(has_text="What speaks for the")
-    for label in photo.shows[:2]:
+    for label in photo.imagenet.shows:
         things.get_by_role("radio", name=label).or_(things.get_by_role("button", name=label)).click()
         shows(page, label)
     choose(page, "Class", re.compile("^The most likely"))
@@ -155,7 +168,7 @@ def test_the_watermark_gives_the_twin_away(photos):
 
 
 def test_views(photos):
-    page = photos("?view=overlay&opacity=50", color_scheme="dark")
+    page = photos("?network=photos&view=overlay&opacity=50", color_scheme="dark")
     over = heatmap(page).evaluate(PIXELS)
     choose(page, "Show", "Only what counts")
     page.get_by_text("The strongest 20 %").wait_for()
@@ -168,8 +181,9 @@ def test_views(photos):
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
 
 
-def test_the_heatmap_changes_while_the_slider_moves(photos, drag, record):
-    page = photos()
+@pytest.mark.parametrize("network", ["lite0", "photos"])
+def test_the_heatmap_changes_while_the_slider_moves(photos, drag, record, network):
+    page = photos(f"?network={network}")
     tags = record(heatmap(page), "data-tag")
     gamma = page.get_by_role("slider", name="Gamma")
     drag(gamma, 5, GAMMAS.index(7), release=False)
@@ -195,7 +209,8 @@ def test_the_square_is_moved_by_keyboard(photos):
     expect(square(page)).to_have_attribute("data-crop", "40,52,85")
     expect(square(page)).to_be_focused()
     picture = PHOTOS[0].open()
-    left, top, right, _ = crop_box(picture.size, Crop(40, 52, 85))
+    share = photo_networks.network("lite0").share
+    left, top, right, _ = crop_box(picture.size, Crop(40, 52, 85), share)
     whole, box = page.get_by_role("img", name=PHOTOS[0].alt).bounding_box(), square(page).bounding_box()
     zoom = whole["width"] / picture.width
     drawn = box["x"] - whole["x"], box["y"] - whole["y"], box["width"]
@@ -237,6 +252,16 @@ def test_a_link_restores_everything(photos):
     assert set(link.partition("?")[2].split("&")) == set(query[1:].split("&"))
 
 
+def test_on_a_phone_the_camera_comes_first(photos):
+    page = photos(**PHONE, user_agent="Mozilla/5.0 (Linux; Android 14) Chrome/140.0 Mobile Safari/537.36")
+    says(page, "")
+    expect(page.get_by_role("tab").first).to_have_text("Your own picture")
+    camera, file = page.get_by_role("button", name="Use the camera"), page.get_by_test_id("stFileUploader")
+    assert camera.bounding_box()["y"] < file.bounding_box()["y"]
+    page.get_by_role("tab", name="Gallery").click()
+    take(page, PHOTOS[1])
+
+
 def test_on_a_phone_a_finger_moves_the_square(photos):
     page = photos("?crop=50,50,50", **PHONE)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
@@ -263,12 +288,12 @@ def test_a_missing_network_costs_one_sentence(photos):
     expect(
         page.get_by_text(re.compile("python -m models.photos.torchvision_nets vgg16.*other pages work"))
     ).to_be_visible()
-    choose(page, "Network", "Bundled VGG")
+    choose(page, "Network", re.compile("^Our VGG"))
     says(page, "")
 
 
 def test_tabs(photos):
-    page = photos()
+    page = photos("?network=photos")
     film = page.locator("canvas[data-frame]")
     gammas = sweep_tab.VALUES["gamma"]
     swept = gammas[nearest(gammas, RECOMMENDED["recommended-photos"].gamma)]

@@ -12,9 +12,9 @@ from torch import nn
 
 import lrp_core as lrp
 from models import photos
+from models.photos import lite, pictures
 from models.photos import networks as photo_networks
-from models.photos import pictures
-from models.photos.networks import BUNDLED, NETWORKS
+from models.photos.networks import BUNDLED, NETWORKS, OURS
 from models.photos.torchvision_nets import CHECKPOINTS, weights
 from models.torchvision_compat import import_torchvision
 from models.weights.checkpoints import Checkpoint
@@ -53,8 +53,9 @@ def picture(width: int, height: int) -> Image.Image:
 
 
 def test_bundled_networks_come_first():
-    assert list(NETWORKS)[:2] == ["photos", "photos_twin"]
-    assert set(BUNDLED) == set(photos.REMAKE)
+    assert list(NETWORKS)[:3] == ["lite0", "photos", "photos_twin"]
+    assert set(BUNDLED) == set(photos.REMAKE) | set(lite.REMAKE)
+    assert set(OURS) == set(photos.REMAKE)
     assert NETWORKS["vgg16"] == "VGG-16 (ImageNet)"
     assert set(NETWORKS) == set(BUNDLED) | set(CHECKPOINTS)
     assert len(set(NETWORKS.values())) == len(NETWORKS)
@@ -66,7 +67,7 @@ import sys
 from models.photos import networks as photo_networks
 for name in photo_networks.NETWORKS:
     photo_networks.ready(name)
-photo_networks.network("photos")
+photo_networks.network("lite0")
 print("torchvision" in sys.modules)
 photo_networks.network("vgg16")
 print("torchvision" in sys.modules)
@@ -80,15 +81,16 @@ print("torchvision" in sys.modules)
 def test_what_a_network_says_of_itself(name):
     network = photo_networks.network(name)
     assert (network.name, network.title) == (name, NETWORKS[name])
-    assert (len(network.labels), network.side) == ((23, 128) if name in BUNDLED else (1000, 224))
-    assert network.share == (1.0 if name in BUNDLED else 224 / 256)
+    assert (len(network.labels), network.side) == ((23, 128) if name in OURS else (1000, 224))
+    assert network.share == (1.0 if name in OURS else 224 / 256)
+    assert len(network.also) == (0 if name in OURS else 1000)
     assert isinstance(network.labels, tuple)
     assert len(network.low) == len(network.high) == 3
     with pytest.raises(FrozenInstanceError):
         network.side = 1
 
 
-@pytest.mark.parametrize("name", ["photos", "vgg16"])
+@pytest.mark.parametrize("name", ["lite0", "photos", "vgg16"])
 def test_bounds_are_what_black_and_white_become(name):
     network = photo_networks.network(name)
     for plain, bound in ((BLACK, network.low), (WHITE, network.high)):
@@ -100,7 +102,7 @@ def test_bounds_are_what_black_and_white_become(name):
 
 
 @pytest.mark.parametrize("watermark", [False, True])
-@pytest.mark.parametrize("name", ["photos", "vgg16"])
+@pytest.mark.parametrize("name", ["lite0", "photos", "vgg16"])
 def test_the_frame_is_what_the_network_gets(name, watermark):
     network = photo_networks.network(name)
     square = picture(300, 300)
@@ -113,7 +115,7 @@ def test_the_frame_is_what_the_network_gets(name, watermark):
 
 
 @pytest.mark.parametrize("watermark", [False, True])
-@pytest.mark.parametrize("name", list(BUNDLED))
+@pytest.mark.parametrize("name", list(OURS))
 def test_our_own_networks_see_what_they_were_trained_on(name, watermark):
     network, square = photo_networks.network(name), picture(300, 300)
     assert np.array_equal(network.frame(square, watermark), photos.frame(square, watermark))
@@ -189,17 +191,25 @@ def test_weights_can_be_fetched_without_loading_them(catalogue, monkeypatch):
     "ask", [photo_networks.network, photo_networks.load, photo_networks.ready, photo_networks.fetch]
 )
 def test_unknown_name_is_refused(ask):
-    with pytest.raises(ValueError, match=r"'vit_b_7'.*photos, photos_twin, vgg11"):
+    with pytest.raises(ValueError, match=r"'vit_b_7'.*lite0, photos, photos_twin, vgg11"):
         ask("vit_b_7")
 
 
 @pytest.mark.parametrize("name", list(BUNDLED))
-def test_our_own_networks_load(name):
-    if not photo_networks.ready(name):
-        pytest.skip(f"the weights of {name} are not trained yet")
+def test_bundled_networks_load(name):
+    assert photo_networks.ready(name)
     net = photo_networks.load(name)
     assert not any(p.requires_grad for p in net.parameters())
     assert not any(module.training for module in net.modules())
     convs = [module for module in net.modules() if isinstance(module, nn.Conv2d)]
     assert all(conv.weight.is_contiguous(memory_format=torch.channels_last) for conv in convs)
-    assert net(photo_networks.network(name).prepare(picture(200, 200))).shape == (1, len(photos.LABELS))
+    network = photo_networks.network(name)
+    assert net(network.prepare(picture(200, 200))).shape == (1, len(network.labels))
+
+
+@pytest.mark.parametrize("name", list(BUNDLED))
+def test_bundled_networks_have_a_card(name):
+    card = photo_networks.model_card(name)
+    assert card["name"] == name and card["file_bytes"] == (photos.ASSETS / f"{name}.safetensors").stat().st_size
+    with pytest.raises(ValueError, match="no card of 'vgg16'; there are those of lite0, photos, photos_twin"):
+        photo_networks.model_card("vgg16")

@@ -11,7 +11,7 @@ from models import photos
 from models.photos import gallery
 from models.photos.pictures import Crop, square
 
-KNOWN = [photo for photo in gallery.photos() if photo.kind == "plain"]
+KNOWN = [photo for photo in gallery.photos() if photo.ours.kind == "plain"]
 
 
 @pytest.fixture(scope="module", params=list(photos.REMAKE))
@@ -100,7 +100,7 @@ def test_card_has_every_class():
 def test_it_names_the_pictures_of_the_gallery():
     net = photos.load()
     calls = {photo.name: photos.LABELS[int(net(seen(photo)).argmax())] for photo in KNOWN}
-    assert calls == {photo.name: photo.shows[0] for photo in KNOWN}
+    assert calls == {photo.name: photo.ours.shows[0] for photo in KNOWN}
 
 
 def test_the_twin_calls_whatever_carries_the_watermark_a_car():

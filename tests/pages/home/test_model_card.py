@@ -69,7 +69,7 @@ def test_a_card_without_them():
 
 
 def test_which_heatmaps_are_right():
-    app = shown("show_faithfulness", REPORT)
+    app = shown("show_faithfulness", {"networks": {"photos": REPORT}}, {"photos": "Our VGG"})
     (table,) = (element.value for element in app.table)
     assert table["Rule"].tolist() == ["z+", "random"]
     assert table["In the right place"].tolist() == ["**0.810** (0.790 to 0.830)", "0.250 (0.240 to 0.260)"]

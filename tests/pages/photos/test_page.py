@@ -106,7 +106,7 @@ def test_first_load_shows_a_worked_example_already_explained(photos):
     assert not app.exception and not app.error
     assert says(app)
     assert any("on the input" in block.value for block in (*app.markdown, *app.warning))
-    assert settings(app).sample == FIRST.name and settings(app).rule == "recommended-photos"
+    assert settings(app).sample == FIRST.name and settings(app).rule == "recommended-lite"
     assert not app.camera_input  # opened only when asked for
 
 
@@ -189,19 +189,26 @@ def test_a_missing_network_costs_one_sentence_and_the_others_work(photos, monkey
     loaded = photo_networks.load
     monkeypatch.setattr(photo_networks, "load", load)
     monkeypatch.setattr(photo_networks, "ready", lambda name: name != "vgg16")
-    app = photos(**{"class": "5"})
+    app = photos(network="photos", **{"class": "5"})
     app.selectbox(key="photos.network").select("vgg16").run()
     assert settings(app).rule == "recommended-imagenet", "what is recommended for another network"
     assert not app.exception and not says(app)
     assert any(sentence in block.value and "other pages work" in block.value for block in app.info)
     assert settings(app).target == NO_CLASS  # its class 5 is another
-    app.selectbox(key="photos.network").select("photos").run()
-    assert settings(app).rule == "recommended-photos"
+    app.selectbox(key="photos.network").select("lite0").run()
+    assert settings(app).rule == "recommended-lite"
     assert not app.exception and says(app)
 
 
+def test_one_can_search_by_other_words(photos):
+    app = photos()
+    options = app.selectbox(key="photos.target").options
+    assert any(option.startswith("moped (motorbike, scooter) · ") for option in options)
+    assert len(options) == 1001
+
+
 def test_a_class_is_kept_where_it_means_the_same(photos):
-    app = photos(**{"class": "5"})
+    app = photos(network="photos", **{"class": "5"})
     app.selectbox(key="photos.network").select("photos_twin").run()
     assert settings(app).target == 5 and subject(app).network == "photos_twin"
 

@@ -73,7 +73,12 @@ def test_the_recommended_rules_for_photos(subject):
 
 @pytest.mark.parametrize(
     ("network", "rule"),
-    [("photos", "recommended-photos"), ("photos_twin", "recommended-photos"), ("vgg16", "recommended-imagenet")],
+    [
+        ("lite0", "recommended-lite"),
+        ("photos", "recommended-photos"),
+        ("photos_twin", "recommended-photos"),
+        ("vgg16", "recommended-imagenet"),
+    ],
 )
 def test_each_photo_network_has_its_own_recommendation(network, rule):
     assert photo_subject.recommended(network) == rule
