@@ -1,5 +1,5 @@
-"""Is the map right? Pictures with a known answer, objects with known masks, words that people marked."""
+"""Is the map right? Pictures with a known answer, objects with known masks, words that people marked; what flowed."""
 
-from . import masks, pictures, words
+from . import flow, masks, pictures, words
 
-__all__ = ["masks", "pictures", "words"]
+__all__ = ["flow", "masks", "pictures", "words"]

@@ -5,11 +5,15 @@ from dataclasses import dataclass
 
 from pages.settings.wording import MINUS, plain
 
-AMBER_ABOVE = 0.05
-"""Share of the score that may stay off the input before the line turns amber."""
+WORTH_A_WORD = 0.5
+"""The share of the flow that may be absorbed before a sentence says what that means for the map."""
 
 ABSORBERS = {
-    "bias": ("taken by biases", "Biases take part in the score but belong to no part of the input."),
+    "bias": (
+        "taken by biases",
+        "Biases take part in the score but belong to no part of the input: the map shows where the evidence lies, and "
+        "how much there is of it is a matter of the biases.",
+    ),
     "epsilon": ("damped by epsilon", "Epsilon keeps what is weak or contradictory from being passed on."),
     "softmax": ("left in attention weights", "Attention weights pass on only part of what they receive."),
     "constant": ("taken by constants", "Fixed numbers inside the network share in the score."),
@@ -19,16 +23,29 @@ ABSORBERS = {
 """For each way to lose relevance in the ledger: the words for it, and the reason."""
 
 
+DOUBTS = {
+    "gap": "The books do not close: relevance went where no rule says. Do not trust this map.",
+    "grown": "More relevance arrived than there was to share out: large pluses and minuses cancel, and the map shows "
+    "mostly them. A larger epsilon or gamma calms them.",
+    "lost": "More was taken and given on the way than ever flowed: what arrived is what was left between the two. "
+    "Another rule tells more.",
+    "damped": "Epsilon kept nearly all of the score: the map shows the small rest. A smaller one lets more through.",
+}
+"""For each of the doubts of `lrp_core.evaluation.flow`: what it means, and what to do."""
+
+
 @dataclass(frozen=True)
 class Balance:
-    """The line, whether more than 5 % of the score is missing from the input, and then why."""
+    """The line; whether the map would mislead (amber); and the reason for that, or what the largest loss means."""
 
     text: str
-    amber: bool
+    amber: bool = False
     reason: str = ""
 
 
-def balance(name: str, start: float, arrived: float, absorbed: Mapping[str, float]) -> Balance:
+def balance(
+    name: str, start: float, arrived: float, absorbed: Mapping[str, float], lost: float = 0.0, doubt: str = ""
+) -> Balance:
     """Write `start = arrived + absorbed` in words.
 
     Args:
@@ -36,6 +53,8 @@ def balance(name: str, start: float, arrived: float, absorbed: Mapping[str, floa
         start: Relevance put on the output.
         arrived: Relevance that reached the input.
         absorbed: What each of `ABSORBERS` took on the way; negative where it gave.
+        lost: The share of the flow that was absorbed.
+        doubt: Why the map would mislead, a key of `DOUBTS`; empty where it would not.
     """
     digits = 2 if max(abs(start), abs(arrived)) >= 0.1 else 4
     total = round(start, digits)
@@ -45,9 +64,8 @@ def balance(name: str, start: float, arrived: float, absorbed: Mapping[str, floa
     text = f"{name} {plain(total, digits)} = {plain(input_share, digits)} on the input"
     for key, value in sorted(parts.items(), key=lambda part: -abs(part[1])):
         text += f" {MINUS if value < 0 else '+'} {abs(value):.{digits}f} {ABSORBERS[key][0]}"
-    lost = sum(abs(value) for value in absorbed.values())
-    if lost <= AMBER_ABOVE * abs(start):
-        return Balance(text, amber=False)
-    worst = max(absorbed, key=lambda key: abs(absorbed[key]))
-    share = f"{100 * lost / abs(start):.0f} % of the score" if start else "Part of the score"
-    return Balance(text, amber=True, reason=f"{share} was taken or given on the way. {ABSORBERS[worst][1]}")
+    if doubt:
+        return Balance(text, amber=True, reason=DOUBTS[doubt])
+    if lost > WORTH_A_WORD:
+        return Balance(text, reason=ABSORBERS[max(absorbed, key=lambda key: abs(absorbed[key]))][1])
+    return Balance(text)

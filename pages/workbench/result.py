@@ -4,6 +4,7 @@ import numpy as np
 import streamlit as st
 
 import lrp_core as lrp
+from lrp_core.evaluation import flow
 from lrp_core.ledger import ABSORBERS
 from pages.components.bars import bars
 from pages.explaining.balance import Balance, balance
@@ -74,13 +75,15 @@ def _bars(shown: Subject, explained: Subject, settings: Settings, key: str) -> N
     )
 
 
-def balance_line(explanation: lrp.Explanation, settings: Settings) -> None:
-    """Where the score went, amber when much of it is missing from the picture."""
-    line = balance_of(explanation, "Score" if settings.rather_than == NO_CLASS else "Difference of scores")
+def balance_line(explanation: lrp.Explanation, settings: Settings, heat: np.ndarray) -> None:
+    """Where the score went; amber, with the reason, where the map would mislead. heat: what the map shows."""
+    line = balance_of(explanation, "Score" if settings.rather_than == NO_CLASS else "Difference of scores", heat)
     if line.amber:
         st.warning(f"{line.text}. {line.reason}", icon=":material/balance:")
-    else:
-        st.markdown(f":material/balance: {line.text}.")
+        return
+    st.markdown(f":material/balance: {line.text}.")
+    if line.reason:
+        st.caption(line.reason)
 
 
 def readout_line(subject: Subject) -> None:
@@ -90,8 +93,12 @@ def readout_line(subject: Subject) -> None:
         st.caption(f"The network ends in {words}; the score that is explained is the number before it.")
 
 
-def balance_of(explanation: lrp.Explanation, name: str = "Score") -> Balance:
-    """The balance line of an explanation."""
+def balance_of(explanation: lrp.Explanation, name: str = "Score", heat: np.ndarray | None = None) -> Balance:
+    """The balance line of an explanation; with doubts about its map where `heat` is given, what the map shows."""
     total = explanation.ledger.total
     numbers = {key: float(getattr(total, key).numpy()[0]) for key in ("start", "input", *ABSORBERS)}
-    return balance(name, numbers.pop("start"), numbers.pop("input"), numbers)
+    sums = numbers.pop("start"), numbers.pop("input"), numbers
+    if heat is None:
+        return balance(name, *sums)
+    found = flow.flow(explanation, heat[None])
+    return balance(name, *sums, float(found.lost[0]), flow.doubts(found)[0])

@@ -105,7 +105,7 @@ def _live(subject: Subject | None, panel: ExplainPanel, places: Sequence[DeltaGe
                 explanation = explaining.explain(settings, subject)
             subject.view.fill(subject, settings, explanation, maps)
             with below:
-                result.balance_line(explanation, settings)
+                result.balance_line(explanation, settings, subject.view.heat(explanation))
                 result.readout_line(subject)
         except (ValueError, lrp.UnsupportedOp) as error:
             below.error(str(error))
