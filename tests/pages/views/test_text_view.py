@@ -71,9 +71,9 @@ def test_what_is_recommended_for_texts(monkeypatch):
     subject = stand_ins.subject(monkeypatch, TEXTS["plain"])
     text = RECOMMENDED[subject.recommended]
     composite = explaining.composite(replace(SETTINGS, epsilon=0.1), subject)
-    assert composite == lrp.Composite(lrp.Epsilon(0.1, relative=True), attention="cp")
-    assert SETTINGS.epsilon == text.epsilon == 0.001
-    assert explaining.composite(replace(SETTINGS, rule="attnlrp"), subject).attention == "attnlrp"
+    assert composite == lrp.Composite(lrp.Epsilon(0.1, relative=True), attention="attnlrp")
+    assert SETTINGS.epsilon == text.epsilon == 0.01
+    assert explaining.composite(replace(SETTINGS, rule="cp"), subject).attention == "cp"
     assert explaining.composite(replace(SETTINGS, rule="gamma"), subject).default == lrp.Gamma(SETTINGS.gamma)
     assert set(text.compared) <= set(text.others) and "epsilon" not in text.others
 
