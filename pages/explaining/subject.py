@@ -13,7 +13,7 @@ import torch
 
 import lrp_core as lrp
 from pages.explaining.view import View
-from pages.serving import tapes
+from pages.serving import engine, tapes
 from pages.settings import session
 from pages.settings.rules_text import RULES, Recommended
 from pages.settings.settings import NO_CLASS, RUNNER_UP, Settings
@@ -109,13 +109,30 @@ class Subject:
 
         Else softmax of the scores, or where classes do not exclude each other, the sigmoid of each.
         """
+        return self._chances(self.tape.output, self.tape.scores)[0]
+
+    def _chances(self, output: torch.Tensor, scores: torch.Tensor) -> np.ndarray:
         last = (self.readout or "").rpartition(" ")[2]
         if last in PROBABILITIES:
-            return self.tape.output[0].numpy()
+            return output.numpy()
         if last in LOGARITHMS:
-            return self.tape.output[0].exp().numpy()
-        scores = torch.from_numpy(self.scores[0])
-        return (torch.softmax(scores, 0) if self.exclusive else torch.sigmoid(scores)).numpy()
+            return output.exp().numpy()
+        return (torch.softmax(scores, 1) if self.exclusive else torch.sigmoid(scores)).numpy()
+
+    def chances(self, inputs: Callable[[], tuple[torch.Tensor, ...]]) -> np.ndarray:
+        """The probabilities (K, C) for other inputs of K rows, which are made and read in the engine's thread."""
+        readout = self.readout  # asked for here: it may have to record, in that thread
+
+        def answers() -> np.ndarray:
+            if readout:
+                tape = lrp.record(self.model, *inputs())
+                return self._chances(tape.output, tape.scores)
+            with torch.inference_mode():
+                found = self.model(*inputs())
+            scores = getattr(found, "logits", found)
+            return self._chances(scores, scores)
+
+        return engine.compute(answers, self.threads)
 
     def label(self, index: int) -> str:
         """The class in words; `NO_CLASS` means the one that the network ranks first."""

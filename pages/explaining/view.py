@@ -13,6 +13,7 @@ import numpy as np
 from streamlit.delta_generator import DeltaGenerator
 
 import lrp_core as lrp
+from pages.explaining.erasing import Eraser
 from pages.settings.settings import Settings
 
 Shown = TypeVar("Shown", contravariant=True)
@@ -86,6 +87,9 @@ class View(Protocol[Shown]):
 
     def booked_under(self, step: lrp.Step) -> str | None:
         """The bar of the waterfall that a step belongs to; None: the same as the step above it."""
+
+    def eraser(self, subject: Shown) -> Eraser | None:
+        """What of the input can be taken away; None where nothing can be."""
 
     def peak(self, heat: np.ndarray) -> tuple[str, str]:
         """What the strongest part is called, and where it is."""

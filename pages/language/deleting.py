@@ -17,7 +17,8 @@ from pages.language.subject import described
 from pages.serving import engine
 from pages.settings import session
 from pages.settings.settings import Settings
-from pages.settings.wording import changed, literal, signed
+from pages.settings.wording import literal, signed
+from pages.views.erasers import shortened
 
 RANDOM = 8
 """Orders by chance that the order by relevance is compared with."""
@@ -74,16 +75,9 @@ def planned(subject: Subject, heat: np.ndarray) -> Curves:
         [by_relevance, by_relevance.flip(1), *(torch.randperm(words, generator=generator)[None] for _ in range(RANDOM))]
     )
     kept = word_evaluation.left_over(orders, counts)
-    return Curves(counts, tuple(tuple(shortened(subject, row.tolist()) for row in order) for order in kept))
-
-
-def shortened(subject: Subject, kept: Sequence[bool]) -> str:
-    """The prompt without the words that are not kept, closed up."""
-    text = subject.view.reading.text
-    for word, stays in reversed(list(zip(subject.view.reading.words, kept, strict=True))):
-        if not stays:
-            text = changed(text, word.start, word.end, "")
-    return text.strip()
+    return Curves(
+        counts, tuple(tuple(shortened(subject.view.reading, row.tolist()) for row in order) for order in kept)
+    )
 
 
 def fill(curves: Curves, subject: Subject, wanted: int, rival: int | None, seconds: float) -> None:

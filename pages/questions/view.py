@@ -23,6 +23,7 @@ from pages.questions.truth import Verdict, named, shares, verdict
 from pages.settings.settings import NO_CLASS, Settings
 from pages.settings.wording import literal, percent
 from pages.views import layer_film
+from pages.views.erasers import PictureEraser
 from pages.views.picture_view import PictureView
 from pages.views.text_view import TextView, table
 
@@ -94,6 +95,9 @@ class QuestionView:
         maps = self.split(heat)
         picture, words = self.picture.describe(maps[PIXELS], asked, rule), self.text.describe(maps[WORDS], asked, rule)
         return f"{picture}\n{words}"
+
+    def eraser(self, subject: Subject) -> PictureEraser:
+        return self.picture.eraser(subject)
 
     def verdict(self, subject: Subject) -> Verdict:
         """Whether the network's answer is right."""

@@ -157,7 +157,7 @@ def text_subject(
         loaded,
         (reading.ids,),
         network.labels,
-        TextView(reading, language, take, below),
+        TextView(reading, language, take, below, network.read),
         _code(name, reading.text),
         recommended="recommended-texts",
         threads=1 if name in BUNDLED else ALL_CORES,

@@ -23,6 +23,7 @@ from pages.settings.rules_text import RULES
 from pages.settings.settings import NO_CLASS, Settings
 from pages.settings.wording import literal
 from pages.views import layer_film
+from pages.views.erasers import PictureEraser
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +112,12 @@ class PictureView:
 
     def booked_under(self, step: lrp.Step) -> str | None:
         return step.name or step.op
+
+    def eraser(self, subject: Subject) -> PictureEraser:
+        drawing, label = self.image.ndim == 2, subject.label(NO_CLASS)
+        return PictureEraser(
+            subject.inputs, self.rgb, drawing, f"The input as the network sees it, most likely {label}"
+        )
 
     def peak(self, heat: np.ndarray) -> tuple[str, str]:
         row, column = np.unravel_index(np.abs(heat).argmax(), heat.shape)

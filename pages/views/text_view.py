@@ -24,6 +24,7 @@ from pages.settings.rules_text import RULES
 from pages.settings.settings import Settings
 from pages.settings.wording import literal, signed
 from pages.views import text_layers
+from pages.views.erasers import TextEraser
 from pages.views.text_layers import Inside
 
 OTHERS = {"position": "positions", "type": "a constant"}
@@ -39,12 +40,14 @@ class TextView:
 
     reading: the text as the network reads it. language: a tag such as "ar", or "". take: what is done with an edit;
     without it words cannot be changed. below: draws what belongs right below the text.
+    read: how the network reads another text; without it, no words can be erased.
     """
 
     reading: Reading
     language: str = ""
     take: Callable[[Edit], None] | None = None
     below: Callable[[], None] | None = None
+    read: Callable[[str], Reading] | None = None
 
     parts = "words"
     narrowest = 260
@@ -162,6 +165,11 @@ class TextView:
     def small(self, heat: np.ndarray, *, key: str, alt: str, colours: str, vmax: Mapping[str, float]) -> None:
         look = {"colours": colours, "vmax": vmax[self.parts], "language": self.language}
         words_view(self.coloured(pieces=False), heat, key=key, alt=alt, bars=False, **look)
+
+    def eraser(self, subject: Subject) -> TextEraser | None:
+        if self.read is None or len(self.reading.words) < 2:
+            return None
+        return TextEraser(self.reading, self.coloured(pieces=False), self.read, self.language)
 
     def inside(self, subject: Subject, explanation: lrp.Explanation, asked: str) -> Inside:
         return text_layers.inside(subject.tape.steps, explanation, "Words", self.of_pieces(explanation), asked)

@@ -17,6 +17,7 @@ from pages.workbench import result
 from pages.workbench.explain_panel import FRAGMENT, ExplainPanel
 from pages.workbench.layer_plan import layer_plan
 from pages.workbench.tabs import compare as compare_tab
+from pages.workbench.tabs import erase as erase_tab
 from pages.workbench.tabs import layers as layers_tab
 from pages.workbench.tabs import numbers as numbers_tab
 from pages.workbench.tabs import reading as reading_tab
@@ -24,6 +25,7 @@ from pages.workbench.tabs import sweep as sweep_tab
 
 TABS = {
     "How to read this": reading_tab.show,
+    "What if I erase it?": erase_tab.show,
     "Layer by layer": layers_tab.show,
     "Sweep": sweep_tab.show,
     "Compare rules": compare_tab.show,
