@@ -1,6 +1,6 @@
 """Does the alarm of the balance line mean anything? Maps on either side of its limits, and what erasing does to each.
 
-python -m benchmarks.balance                        # digits, photos, film reviews and topics: ten minutes on one core
+python -m benchmarks.balance                        # digits, photos, scenes, film reviews and topics: ten minutes
 python -m benchmarks.balance --networks digits --inputs 10
 
 An alarm is right if the maps that raise it are worse: if erasing by them tells less. Of each input the class that the
@@ -10,7 +10,7 @@ network names is explained under ordinary rules and under careless ones.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 import lrp_core as lrp
+from lrp_core import tokens
 from lrp_core.evaluation import flow as flows
 from lrp_core.evaluation import pictures as evaluation
 from models import digits, text
@@ -25,13 +26,14 @@ from models.digits import drawing
 from models.photos import gallery
 from models.photos import networks as photo_networks
 from models.photos.pictures import Crop, square
+from models.scenes import answerer
 from training.text import data as text_data
 
-from . import picture_faithfulness
+from . import picture_faithfulness, scene_truth
 from .text import deletion as text_deletion
 from .text import methods as text_methods
 
-PICTURES, TEXTS = ("digits", "photos", "lite0"), ("sentiment", "topics")
+PICTURES, TEXTS = ("digits", "photos", "photos_twin", "lite0"), ("sentiment", "topics")
 SEED = 0
 STEPS = 6
 
@@ -77,7 +79,11 @@ def of_pictures(name: str, number: int) -> Iterator[Found]:
         label = int(tape.scores.argmax())
         explained = {rule: tape.explain(one, lrp.Target.logit(label)) for rule, one in composites.items()}
         doubts = [flows.doubts(flows.flow(one, one.relevance.sum(1)))[0] for one in explained.values()]
-        areas = between(net, x, label, [one.relevance for one in explained.values()], name == "digits")
+        paper = name == "digits"
+        side = x.shape[-1] // (14 if paper else picture_faithfulness.PATCHES)
+        blank = torch.zeros_like(x) if paper else evaluation.blurred(x, side)
+        score = picture_faithfulness.probability(net, label)
+        areas = between(x, blank, side, score, [one.relevance for one in explained.values()])
         yield from zip(explained, doubts, areas, strict=True)
 
 
@@ -96,19 +102,55 @@ def _pictures(name: str) -> tuple[nn.Module, Any, Any, list[Tensor]]:
     )
 
 
-def between(net: nn.Module, x: Tensor, label: int, maps: Sequence[Tensor], paper: bool) -> list[float]:
-    """The area between the curves with the least and with the most relevant erased first, of each map (1, C, H, W)."""
-    side = x.shape[-1] // (14 if paper else picture_faithfulness.PATCHES)
+def scene_rules() -> Mapping[str, lrp.Composite]:
+    """The same for scenes."""
+    presets, name, box = lrp.presets, scene_truth.BOXED, lrp.ZBox(answerer.LOW, answerer.HIGH)
+    recommended = lrp.Composite(lrp.Gamma(0.25), by_name={name: box}, attention="attnlrp")
+    return {"recommended": recommended, "gamma 0.01": presets.gamma(0.01)} | text_rules()
+
+
+def of_scenes(_: str, number: int) -> Iterator[Found]:
+    """The maps of the network on scenes, of questions that it answers right; the picture is erased."""
+    net, composites = answerer.load(), scene_rules()
+    seeds = range(scene_truth.FIRST_SCENE, scene_truth.FIRST_SCENE + number)
+    right = scene_truth.answered_right(net, list(scene_truth.asked(seeds)))
+    for asked in [asked for asked in right if asked.masks["relevant"].any()][:number]:
+        x, words = scene_truth.inputs([asked])
+        tape, target = lrp.record(net, x, words), lrp.Target.logit(asked.answer)
+        explained = {rule: tape.explain(one, target) for rule, one in composites.items()}
+        doubts = [flows.doubts(flows.flow(one, _shown(one)))[0] for one in explained.values()]
+        side = picture_faithfulness.patch(x)
+        score = answer_probability(net, words, asked.answer)
+        areas = between(x, evaluation.blurred(x, side), side, score, [one.relevance for one in explained.values()])
+        yield from zip(explained, doubts, areas, strict=True)
+
+
+def _shown(explanation: lrp.Explanation) -> Tensor:
+    """What the page shows of a scene and a question: pixels, and words."""
+    words = torch.from_numpy(tokens.parts(explanation)["word"])
+    return torch.cat((explanation.relevance.sum(1).flatten().double(), words))[None]
+
+
+def answer_probability(net: nn.Module, words: Tensor, answer: int) -> Callable[[Tensor], Tensor]:
+    """The probability of one answer to a question, pictures (N, C, H, W) to (N,)."""
+    return lambda x: net(x, words.expand(len(x), -1)).softmax(1)[:, answer]
+
+
+def between(
+    x: Tensor, blank: Tensor, side: int, score: Callable[[Tensor], Tensor], maps: Sequence[Tensor]
+) -> list[float]:
+    """The area between the curves with the least and with the most relevant erased first, of each map (1, C, H, W).
+
+    blank: what stands where x is erased, in patches of `side` pixels.
+    """
     units = evaluation.patches(*x.shape[2:], side)
     counts = evaluation.flip_counts(int(units.max()) + 1, STEPS)
-    fill = torch.zeros_like(x) if paper else evaluation.blurred(x, side)
     most = [evaluation.ranking(evaluation.unit_relevance(one, units)) for one in maps]
     rankings = torch.cat([both for one in most for both in (one, one.flip(1))])
-    score = picture_faithfulness.probability(net, label)
     with torch.inference_mode():
-        curves = torch.stack(list(evaluation.flipping(score, x, fill, rankings, units, counts)), 1)
-    areas = evaluation.area(curves, counts).reshape(-1, 2)
-    return (areas[:, 1] - areas[:, 0]).tolist()
+        curves = torch.stack(list(evaluation.flipping(score, x, blank, rankings, units, counts)), 1)
+    least, best = evaluation.area(curves, counts).reshape(-1, 2).flip(1).unbind(1)
+    return (least - best).tolist()
 
 
 def of_texts(name: str, number: int) -> Iterator[Found]:
@@ -141,15 +183,24 @@ def table(name: str, found: Sequence[Found]) -> str:
     return "\n".join(lines)
 
 
+READERS: Mapping[str, Callable[[str, int], Iterator[Found]]] = {
+    **dict.fromkeys(PICTURES, of_pictures),
+    "scenes": of_scenes,
+    **dict.fromkeys(TEXTS, of_texts),
+}
+"""By the name of the network, what yields its maps; they take the name, and how many inputs at most."""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--networks", nargs="+", choices=(*PICTURES, *TEXTS), default=(*PICTURES, *TEXTS))
+    parser.add_argument("--networks", nargs="+", choices=list(READERS), default=list(READERS))
     parser.add_argument("--inputs", type=int, default=30, help="of each network, at most")
     options = parser.parse_args()
     for name in options.networks:
-        found = (of_pictures if name in PICTURES else of_texts)(name, options.inputs)
-        print(table(name, list(found)), flush=True)
-        print()
+        try:
+            print(table(name, list(READERS[name](name, options.inputs))), end="\n\n", flush=True)
+        except FileNotFoundError as error:
+            print(f"{name} is left out: {error}", end="\n\n", flush=True)
 
 
 if __name__ == "__main__":
