@@ -26,10 +26,11 @@ ABSORBERS = {
 DOUBTS = {
     "gap": "The books do not close: relevance went where no rule says. Do not trust this map.",
     "grown": "More relevance arrived than there was to share out: large pluses and minuses cancel, and the map shows "
-    "mostly them. A larger epsilon or gamma calms them.",
+    "mostly them. A rule with an epsilon or a gamma calms them, or a larger one of either.",
     "lost": "More was taken and given on the way than ever flowed: what arrived is what was left between the two. "
     "Another rule tells more.",
-    "damped": "Epsilon kept nearly all of the score: the map shows the small rest. A smaller one lets more through.",
+    "damped": "Epsilon kept nearly all that could have arrived: the map shows a tiny rest. A smaller one lets more "
+    "through.",
 }
 """For each of the doubts of `lrp_core.evaluation.flow`: what it means, and what to do."""
 

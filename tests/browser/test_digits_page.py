@@ -54,6 +54,14 @@ def clear(page: Page) -> None:
     separate_strokes(page, 0)
 
 
+def test_the_balance_is_amber_only_where_the_map_would_mislead(digits):
+    page = digits()
+    expect(page.get_by_text(re.compile("Score .* on the input"))).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    page = digits("?rule=epsilon&epsilon=10")
+    expect(page.get_by_role("alert")).to_contain_text("Epsilon kept nearly all that could have arrived")
+
+
 def test_first_load_shows_a_worked_example_already_explained(digits):
     page = digits()
     says(page, "3")

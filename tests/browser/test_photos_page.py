@@ -306,3 +306,11 @@ def test_tabs(photos):
     expect(film).to_have_count(1)
     page.get_by_role("tab", name="Compare rules").click()
     expect(page.get_by_role("img", name=re.compile("^Heatmap for"))).to_have_count(5)
+
+
+def test_biases_that_take_nearly_all_are_told_of_without_an_alarm(photos):
+    page = photos()
+    expect(page.get_by_text("the map shows where the evidence lies")).to_be_visible()
+    expect(page.get_by_role("alert").filter(has_text="on the input")).to_have_count(0)
+    choose(page, "Rule", "LRP-0")
+    expect(page.get_by_role("alert").filter(has_text="on the input")).to_contain_text("pluses and minuses cancel")

@@ -35,5 +35,5 @@ def show(subject: Subject, settings: Settings) -> None:
         st.markdown("**The balance**")
         st.markdown(
             "Nothing is lost in secret. What does not arrive at the input was absorbed on the way, and a line "
-            "below the map says by what."
+            "below the map says by what. It turns amber where the map would mislead, and says why."
         )

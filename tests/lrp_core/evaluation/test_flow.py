@@ -51,9 +51,10 @@ def test_what_is_shown_decides_about_signs(net):
 
 
 def test_epsilon_that_keeps_nearly_all_is_doubted(net):
-    weak, strong = (flows.flow(explained(net, lrp.presets.epsilon(value))) for value in (0.1, 1e4))
-    assert flows.doubts(weak) == ["", ""] and flows.doubts(strong) == ["damped", "damped"]
-    assert strong.damped_share.tolist() == pytest.approx([1, 1], abs=0.01)
+    """Row 1: 9 of 10 are not the bias'; with an epsilon of 990 each gets a hundredth, and 9.9 of 10 are kept."""
+    weak, strong, stronger = (flows.flow(explained(net, lrp.presets.epsilon(value))) for value in (0.1, 990, 1e6))
+    assert flows.doubts(weak) == flows.doubts(strong) == ["", ""] and flows.doubts(stronger) == ["damped", "damped"]
+    assert strong.damped[1].item() == pytest.approx(9.9) and strong.left[1].item() == pytest.approx(0.09 / 9.99)
 
 
 def test_pluses_and_minuses_that_cancel_are_doubted():
@@ -77,13 +78,13 @@ def test_an_undecided_network_is_not_doubted():
 def test_a_score_of_zero_divides_nothing_by_nothing():
     tape = lrp.record(nn.Sequential(nn.Linear(2, 1, bias=False)).eval(), torch.zeros(1, 2))
     found = flows.flow(tape.explain(lrp.presets.lrp0(), lrp.Target.logit(0)))
-    for share in (found.growth, found.lost, found.damped_share, found.gap_share):
+    for share in (found.growth, found.lost, 1 - found.left, found.gap_share):
         assert share.tolist() == [0]
 
 
 def test_a_sweep_has_its_axis_in_front(net):
     tape = lrp.record(net, X)
-    composites = [lrp.presets.epsilon(value) for value in (0.0, 1.0, 1e4)]
+    composites = [lrp.presets.epsilon(value) for value in (0.0, 1.0, 1e6)]
     every = [tape.explain(composite, lrp.Target.logit(0)) for composite in composites]
     found = flows.flow(lrp.Explanation.stacked(every))
     assert found.started.shape == found.positive.shape == (3, 2)

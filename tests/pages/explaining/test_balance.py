@@ -53,19 +53,19 @@ def test_the_reason_names_the_largest_loss():
 
 
 def test_every_doubt_of_the_core_has_its_words():
-    """Each limit crossed alone, and what was counted to find it."""
+    """Each limit nearly reached and just passed, alone, and what was counted to find it."""
     at = {"started": 10.0, "positive": 9.0, "negative": 1.0, "absorbed": 2.0, "damped": 2.0, "gap": 0.0}
-    crossed = {
-        "": {},
-        "gap": {"gap": 0.2},
-        "grown": {"positive": 41.0},
-        "lost": {"absorbed": 12.1},
-        "damped": {"damped": 9.8},
+    limits = {
+        "gap": ("gap", 0.09, 0.11),
+        "grown": ("positive", 39.9, 40.1),
+        "lost": ("absorbed", 14.9, 15.1),
+        "damped": ("damped", 8.9e4, 9.1e4),
     }
-    for doubt, change in crossed.items():
-        found = flow.Flow(**{name: torch.tensor([value]) for name, value in (at | change).items()})
-        assert flow.doubts(found) == [doubt]
-    assert set(crossed) - {""} == set(DOUBTS)
+    for doubt, (counted, below, above) in limits.items():
+        for value, expected in ((below, ""), (above, doubt)):
+            found = flow.Flow(**{name: torch.tensor([number]) for name, number in (at | {counted: value}).items()})
+            assert flow.doubts(found) == [expected]
+    assert set(limits) == set(DOUBTS)
 
 
 def test_a_score_of_zero():
