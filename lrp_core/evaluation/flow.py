@@ -25,7 +25,7 @@ DAMPED = 1e-4
 """How little may arrive beside what epsilon kept. Every layer damps, so that the rest shrinks by decades: maps of texts
 still say much at 1e-3 and are noise at 1e-6."""
 
-LOST = 1.5
+LOST = 2.0
 """How much of the flow may be taken and given on the way: more than all of it means that absorbers work against each
 other."""
 

@@ -27,7 +27,7 @@ DOUBTS = {
     "gap": "The books do not close: relevance went where no rule says. Do not trust this map.",
     "grown": "More relevance arrived than there was to share out: large pluses and minuses cancel, and the map shows "
     "mostly them. A rule with an epsilon or a gamma calms them, or a larger one of either.",
-    "lost": "More was taken and given on the way than ever flowed: what arrived is what was left between the two. "
+    "lost": "Far more was taken and given on the way than ever flowed: what arrived is what was left between the two. "
     "Another rule tells more.",
     "damped": "Epsilon kept nearly all that could have arrived: the map shows a tiny rest. A smaller one lets more "
     "through.",
