@@ -82,6 +82,7 @@ def words_view(
     take: Callable[[Edit], None] | None = None,
     pick: Callable[[int], None] | None = None,
     asked: Collection[int] = (),
+    until: int | None = None,
 ) -> None:
     """Show a text with its relevance.
 
@@ -102,6 +103,7 @@ def words_view(
         take: Called with an edit at the start of the run that follows; without it words cannot be changed.
         pick: Called with the number of a word that was chosen, where words are to be asked about and not changed.
         asked: Numbers of the words that are asked about: they are framed.
+        until: Only parts before this one have bars: what comes later has no relevance by its nature.
     """
     vmax = float(np.abs(values).max()) if vmax is None else vmax
     version = str(hash(tuple(parts)))
@@ -134,7 +136,7 @@ def words_view(
             "unread": unread,
             "on_words": signed(values.sum(), 3),
             "others": [f"{name} {signed(value, 3)}" for name, value in others],
-            "bars": _bars(values, longest) if bars else [],
+            "bars": _bars(values[:until], longest) if bars else [],
             "sinks": [[name, _length(value, longest), shade, signed(value, 3)] for (name, value), shade in grounds],
             "lead": lead and [lead[0], signed(lead[1], 3)],
             "legend": _legend(colours, vmax) if bars else None,

@@ -12,7 +12,7 @@ from pages.explaining import subject as explaining
 from pages.explaining.subject import Subject
 from pages.language import telling
 from pages.language.telling import Telling
-from pages.language.units import OWN, UNITS, grouped
+from pages.language.units import OWN, UNITS, grouped, words_within
 from pages.language.view import PromptView
 from pages.settings.settings import Settings
 from pages.settings.wording import literal, percent, signed
@@ -96,10 +96,6 @@ def _asked(now: Telling, settings: Settings) -> None:
         span = words[0], words[0]
     how, separator = _units(page)
 
-    def pick(word: int) -> None:
-        if word in made_of:
-            st.session_state[key] = word, word
-
     slider = f"{key}.{span[0]}.{span[1]}"  # another span is another slider: it starts where that is
 
     def stretch() -> None:
@@ -108,15 +104,22 @@ def _asked(now: Telling, settings: Settings) -> None:
     chosen = [word for word in words if span[0] <= word <= span[1]]
     phrase = reading.text[reading.words[chosen[0]].start : reading.words[chosen[-1]].end]
     found = telling.reasons(now, reading, settings, chosen, made_of)
-    heat = np.sum(list(found.values()), axis=0)
+    of_pieces = np.sum(list(found.values()), axis=0)
     said = [now.said[place] for word in chosen for place in made_of[word]]
     rivals = " ".join(now.subject.labels[one.rival] for one in said)
     st.markdown(
         f"Why **{literal(phrase)}** ({percent(float(np.prod([one.probability for one in said])))}) rather than "
-        f"{literal(rivals)}? Click a word that the model said to ask about it."
+        f"{literal(rivals)}? Click what the model said to ask about it."
     )
     view = PromptView(reading)
-    parts, values, places = grouped(view, heat, how, separator)
+    parts, values, places = grouped(view, of_pieces, how, separator)
+
+    within = [[word for word in inside if word in made_of] for inside in words_within(places, len(reading.words))]
+
+    def pick(part: int) -> None:
+        if within[part]:
+            st.session_state[key] = within[part][0], within[part][-1]
+
     words_view(
         parts,
         values,
@@ -124,8 +127,9 @@ def _asked(now: Telling, settings: Settings) -> None:
         alt=f"Words for {phrase} rather than {rivals}: the strongest is {parts[int(np.abs(values).argmax())].text}",
         colours=settings.colours,
         tag=f"{phrase} {how}",
-        pick=lambda part: pick(places[part]),
-        asked=[number for number, word in enumerate(places) if span[0] <= word <= span[1]] if how == "Words" else (),
+        pick=pick,
+        until=sum(place <= _last_read(now, reading, made_of[chosen[-1]][-1]) for place in places),
+        asked=[part for part, inside in enumerate(within) if inside and set(inside) <= set(chosen)],
     )
     if len(words) > 1:
         st.select_slider(
@@ -139,11 +143,16 @@ def _asked(now: Telling, settings: Settings) -> None:
     _matrix(now, reading, settings, made_of)
 
 
+def _last_read(now: Telling, reading: Reading, said: int) -> int:
+    """The last word of which the model had read anything when it said this piece."""
+    return max((piece.word for piece in reading.pieces[: now.begin + said] if piece.word is not None), default=0)
+
+
 def _units(page: str) -> tuple[str, str]:
     """What is coloured as one, and the mark that divides it where a visitor wants an own one."""
     left, right = st.columns((3, 1), vertical_alignment="bottom")
     how = left.segmented_control(
-        "Coloured as one", UNITS, key=f"{page}.units", persist_state="session", default=UNITS[0], required=True
+        "Coloured as one", UNITS, key=f"{page}.units", persist_state="session", default="Words", required=True
     )
     separator = ""
     if how == OWN:
@@ -168,7 +177,8 @@ def _matrix(now: Telling, reading: Reading, settings: Settings, made_of: dict[in
     if missing:
         st.fragment(_explain_on, run_every=PAUSE_S)(now, reading, settings, made_of)
         return
-    found = telling.reasons(now, reading, settings, words, made_of)
+    of_pieces = telling.reasons(now, reading, settings, words, made_of)
+    found = {word: telling.on_words(of_pieces[word], reading) for word in words}
     size = st.segmented_control(
         "Cells", list(CELLS), key=f"{page}.cells", persist_state="session", default="Medium", required=True
     )

@@ -158,9 +158,17 @@ def prompt_subject(
         PromptView(reading, "", take, below),
         _code(name, reading.text),
         recommended=RECOMMENDED,
-        threads=ALL_CORES,
+        threads=threads(name),
         before=before,
     )
+
+
+def threads(name: str) -> int:
+    """How many threads a model works best with: the steps of SmolLM2 are too small to gain from a second one.
+
+    Where something else is at work on the machine, such as the browser, two threads wait for each other at each step.
+    """
+    return 1 if name in KNOWN else ALL_CORES
 
 
 def _code(name: str, text: str) -> str:

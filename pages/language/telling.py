@@ -83,10 +83,10 @@ def spoken(telling: Telling, reading: Reading) -> dict[int, list[int]]:
 def reasons(
     telling: Telling, reading: Reading, settings: Settings, wanted: Sequence[int], made_of: dict[int, list[int]]
 ) -> dict[int, np.ndarray]:
-    """For each of these words the relevance of all words for its being said rather than the likeliest other, (W,).
+    """For each of these words the relevance of all pieces for its being said rather than the likeliest other, (T,).
 
-    The sum over its pieces. What was found before is not asked again; the rest in one walk. What comes after a word
-    has none.
+    The sum over the pieces that it is made of. What was found before is not asked again; the rest in one walk. What
+    comes after a word has none, nor has the last piece of all, which the model did not read.
     """
     composite = explaining.composite(settings, telling.subject)
     known = telling.reasons.setdefault((composite, len(telling.said)), {})
@@ -97,18 +97,19 @@ def reasons(
             lrp.Target.at((place, telling.said[place].token), rather_than=(place, telling.said[place].rival))
             for place in places
         ]
-        groups = [piece.word for piece in reading.pieces[:-1]]
 
         def work(tape: lrp.Tape) -> list[np.ndarray]:
-            return [
-                tokens.by_group(tokens.parts(one)["word"], groups, len(reading.words))
-                for one in tape.explain(composite, targets)
-            ]
+            return [np.append(tokens.parts(one)["word"], 0.0) for one in tape.explain(composite, targets)]
 
         found = dict(zip(places, tapes.use(telling, work), strict=True))
         for word in missing:
             known[word] = np.sum([found[place] for place in made_of[word]], axis=0)
     return {word: known[word] for word in wanted}
+
+
+def on_words(of_pieces: np.ndarray, reading: Reading) -> np.ndarray:
+    """Relevance of the words (W,) from that of all pieces (T,)."""
+    return tokens.by_group(of_pieces, [piece.word for piece in reading.pieces], len(reading.words))
 
 
 def present(page: str, asked: Hashable, subject: Subject) -> Telling:

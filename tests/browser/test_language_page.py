@@ -109,7 +109,7 @@ def test_all_of_it_fits(prompts, context):
 def test_the_model_goes_on_and_a_word_is_asked_about(prompts):
     page = prompts()
     page.get_by_role("tab", name="Continue").click()
-    expect(page.get_by_text(re.compile("^Why are .* Click a word"))).to_be_visible()
+    expect(page.get_by_text(re.compile("^Why are .* Click what"))).to_be_visible()
     told = page.get_by_role("group", name=re.compile("^Words for .* the strongest is")).last
     told.get_by_role("button", name=re.compile("^keys: ")).last.click()
     expect(page.get_by_text(re.compile("^Why keys "))).to_be_visible()

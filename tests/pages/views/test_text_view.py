@@ -10,6 +10,7 @@ import pytest
 import lrp_core as lrp
 from lrp_core import tokens
 from models.text import networks as text_networks
+from pages.components import words_view
 from pages.components.words_view import Edit, Part, _bars, _edit
 from pages.explaining import subject as explaining
 from pages.explaining.snippet import snippet
@@ -182,6 +183,15 @@ def test_bars_run_from_most_for_to_most_against_and_the_weak_wait():
     assert [bars[0][:2], bars[-1][:2]] == [(3, 0.5), (1, -1.0)]
     assert sum(strong for _, _, strong in bars) == 12 and len(bars) == len(values)
     assert all(strong for _, _, strong in _bars(values[:14], 2.0))
+
+
+def test_what_was_not_read_yet_has_no_bar(monkeypatch):
+    sent = {}
+    monkeypatch.setattr(words_view, "_component", lambda **given: sent.update(given["data"]))
+    parts = [Part(text, " ", number, text) for number, text in enumerate("abcd")]
+    for until, bars in ((None, [2, 0, 3, 1]), (2, [0, 1]), (0, [])):
+        words_view.words_view(parts, np.array([1.0, -2.0, 3.0, 0.0]), key="x", alt="", until=until)
+        assert [part for part, _, _ in sent["bars"]] == bars and len(sent["said"]) == 4
 
 
 @pytest.mark.parametrize(
