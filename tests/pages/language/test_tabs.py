@@ -72,7 +72,8 @@ def test_deleting_words_draws_curves_that_start_together(prompts):
     values = curves.values()
     assert values.shape == (10, 5) and np.ptp(values[:, 0]) == 0
     one = shown(app)
-    lead = one.scores[0, one.classes(settings(app).target)] - one.scores[0, one.rival(settings(app))]
+    scores = one.record().scores
+    lead = float(scores[0, one.classes(settings(app).target)] - scores[0, one.rival(settings(app))])
     assert values[0, 0] == pytest.approx(lead, abs=1e-4)
     assert curves.texts[0][1] == "The to the cabinet" or len(curves.texts[0][1].split()) == 4
 
