@@ -150,7 +150,7 @@ RECOMMENDED = {
         "Recommended",
         "Gamma on the convolutions, epsilon on the dense layer, and zB on the first layer, which knows how dark and "
         "how light a pixel can be: black counts as much as white. Biases keep what they take, which is nearly all in "
-        "this network. Of all rules measured on it, none was better at finding things: see the home page.",
+        "this network. Of the rules tried on it, none was better at finding things.",
         rf"R_j = \begin{{cases}}{_BOX}\\[4ex] {_GAMMA}\\[4ex] {_EPSILON}\end{{cases}}",
         "Montavon 2019; zB: Montavon 2017",
         ("gamma", "epsilon"),
