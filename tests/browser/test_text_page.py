@@ -244,9 +244,9 @@ def test_an_offensive_sample_waits_behind_a_note(texts):
 
 
 def test_a_link_restores_everything(texts):
-    query = "?rule=attnlrp&epsilon=0.1&class=2&rather-than=3&colours=grey&pieces=1&sample=topic-ja&network=topics"
+    query = "?rule=cp&epsilon=0.1&class=2&rather-than=3&colours=grey&pieces=1&sample=topic-ja&network=topics"
     page = texts(query)
-    shows(page, "attnlrp", "0.1", "health rather than politics")
+    shows(page, "cp", "0.1", "health rather than politics")
     expect(text(page)).to_have_attribute("lang", "ja")
     page.get_by_role("button", name="Copy link").click()
     link = page.get_by_test_id("stCode").first.inner_text().strip()

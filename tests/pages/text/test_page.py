@@ -114,7 +114,7 @@ def test_a_link_restores_network_sample_pieces_and_question(texts):
     link = {
         "network": "topics",
         "sample": "topic-ar",
-        "rule": "attnlrp",
+        "rule": "cp",
         "epsilon": "0.1",
         "class": "2",
         "rather-than": "3",
@@ -125,7 +125,7 @@ def test_a_link_restores_network_sample_pieces_and_question(texts):
     app = texts(**link)
     assert not app.exception and not app.info
     seen = settings(app)
-    assert (seen.network, seen.sample, seen.rule, seen.epsilon) == ("topics", "topic-ar", "attnlrp", 0.1)
+    assert (seen.network, seen.sample, seen.rule, seen.epsilon) == ("topics", "topic-ar", "cp", 0.1)
     assert (seen.target, seen.rather_than, seen.pieces, seen.colours) == (2, 3, True, "grey")
     assert seen.layers == (("classifier.dense", "gamma"),)
     assert {name: "".join(value) for name, value in app.query_params.items()} == link
