@@ -152,7 +152,7 @@ def show_prompt() -> None:
     strongest_word = parts[int(heat.argmax())].text
     alt = f"Words for {found['asked']}: the strongest is {strongest_word}"
     words_view(parts, heat, key="home.prompt", alt=alt, bars=False, language="en")
-    st.caption(f"The beginning of a sentence: why a language model goes on with {found['asked']}.")
+    st.caption(f"The beginning of a sentence: why a language model goes on with *{found['asked']}*.")
 
 
 def card(title: str, show: Callable[[], None], page: str, invitation: str, icon: str) -> None:
